@@ -1,0 +1,1 @@
+"""Words as types: verdicts, checks, errors, settings, service ids and the run directory."""

@@ -1,0 +1,55 @@
+"""Errors sorted by who can mend them; only the command line turns them into text and exit codes.
+
+SuiteError
+├── SetupError          your machine: a missing tool, a taken port, a full disk
+├── ConfigError         what was asked for: an unknown target, a wrong key in a profile
+│   └── TargetRefused   the target may not be put under load
+├── TargetError         the system under test: it does not answer, or answers something else
+├── LoadError           k6 or the bot could not run
+└── VerificationError   a claim could not be read back
+"""
+
+from __future__ import annotations
+
+
+class SuiteError(Exception):
+    """One failure as a person needs it: what happened, where, and what to do."""
+
+    def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.cure = cure
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        cure = f" {self.cure}" if self.cure else ""
+        return f"{self.what}{place}.{cure}"
+
+    def as_row(self) -> dict[str, str]:
+        """The row of report.json's `errors`."""
+        return {"where": self.where, "what": self.what, "cure": self.cure}
+
+
+class SetupError(SuiteError):
+    """Your machine: a tool, a port, a disk, a build."""
+
+
+class ConfigError(SuiteError):
+    """What was asked for does not exist or does not fit."""
+
+
+class TargetRefused(ConfigError):
+    """The target is not one that may be put under load."""
+
+
+class TargetError(SuiteError):
+    """The system under test does not answer, or answers something else."""
+
+
+class LoadError(SuiteError):
+    """k6 or the bot could not do its work."""
+
+
+class VerificationError(SuiteError):
+    """Something that was written could not be read back."""

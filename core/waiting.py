@@ -1,0 +1,19 @@
+"""Waiting for a condition with a bound: what is awaited is named, and the last observation is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(look: Callable[[], T], good: Callable[[T], bool], timeout_s: float, every_s: float = 0.5) -> T:
+    """Look until `good`, at most `timeout_s`; returns the last observation, good or not: the caller judges it."""
+    deadline = time.monotonic() + timeout_s
+    seen = look()
+    while not good(seen) and time.monotonic() < deadline:
+        time.sleep(every_s)
+        seen = look()
+    return seen

@@ -1,0 +1,1 @@
+"""Target profiles (data only), loads, and one adapter a platform."""

@@ -1,0 +1,80 @@
+"""What only code can say about a platform: four methods, one module a dialect (architecture.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import Protocol
+
+from core.errors import ConfigError
+from targets.model import Profile
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What the seeding left on the target, read back from its stores."""
+
+    users: int
+    products: int
+    posts: int
+    search_hits: Mapping[str, int]
+    coupon_stock: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Fixtures:
+    """What a run made on the target for itself, and what the scripts need of it."""
+
+    mark: str  # stands in every row this run makes, as far as the platform lets it
+    coupon_id: str
+    product_id: str
+    created: Mapping[str, str] = field(default_factory=dict)  # what clean_up removes
+
+
+@dataclass(frozen=True)
+class LedgerCounts:
+    """The target's own books for one run; None where it cannot tell."""
+
+    coupon_rows: int | None
+    coupon_users: int | None  # distinct
+    coupon_members: int | None  # in Redis
+    coupon_stock_left: int | None
+    order_rows: int | None
+    notification_rows: int | None
+
+
+class Adapter(Protocol):
+    """One platform's own code."""
+
+    def seed(self) -> Seed:
+        """Bring users, products, posts and fixtures to their known state; idempotent; TargetError when it cannot."""
+        ...
+
+    def fixtures(self, run_id: str) -> Fixtures:
+        """Make what this run needs for itself, such as a coupon with a known stock."""
+        ...
+
+    def ledger_counts(self, fixtures: Fixtures, since: datetime) -> LedgerCounts:
+        """Count what the target's stores hold of this run."""
+        ...
+
+    def clean_up(self, fixtures: Fixtures) -> Sequence[str]:
+        """Remove what the run made; returns what could not be removed."""
+        ...
+
+
+def adapter_for(profile: Profile) -> Adapter:
+    """The adapter of the profile's dialect; ConfigError when there is none yet."""
+    try:
+        module = import_module(f"targets.{profile.dialect}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"target '{profile.name}' speaks '{profile.dialect}', which has no adapter",
+            where=f"targets/{profile.dialect}.py",
+            cure="Run it against `--target portal`, or write the adapter (docs/development.md).",
+        ) from error
+    adapter: Adapter = module.adapter(profile)
+    return adapter

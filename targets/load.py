@@ -1,0 +1,83 @@
+"""Loads: how hard each scenario and the bot press, as named numbers (`targets/loads/<name>.yaml` or a file)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from targets.documents import find_document, read_document
+from targets.model import FOLDER, Data
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Rate = Annotated[float, Field(gt=0, le=100_000)]
+Count = Annotated[int, Field(gt=0, le=100_000)]
+
+
+class ShoppingFlow(Data):
+    """A: ramping-vus."""
+
+    vus: Count
+    ramp_up_s: Seconds
+    steady_s: Seconds
+    ramp_down_s: Seconds
+
+
+class BlogRead(Data):
+    """B: constant-arrival-rate."""
+
+    rate_per_s: Rate
+    duration_s: Seconds
+    pre_allocated_vus: Count
+    max_vus: Count
+
+
+class CouponSpike(Data):
+    """C: shared-iterations, one user an iteration."""
+
+    users: Count
+    max_duration_s: Seconds
+
+
+class SearchLoad(Data):
+    """D: ramping-arrival-rate."""
+
+    start_rate_per_s: Rate
+    rate_per_s: Rate
+    ramp_up_s: Seconds
+    steady_s: Seconds
+    ramp_down_s: Seconds
+    pre_allocated_vus: Count
+    max_vus: Count
+
+
+class CacheThundering(Data):
+    """E: shared-iterations just after the cache's expiry; the TTL is the target's."""
+
+    herd_vus: Count
+    max_duration_s: Seconds
+
+
+class BotStep(Data):
+    """One step of the Kafka bot."""
+
+    rate_per_s: Rate
+    duration_s: Seconds
+
+
+class Load(Data):
+    """How hard: smoke, design, soak, or a file."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    description: str
+    a: ShoppingFlow
+    b: BlogRead
+    c: CouponSpike
+    d: SearchLoad
+    e: CacheThundering
+    bot: tuple[BotStep, ...] = Field(min_length=1)
+
+
+def load_load(name: str) -> Load:
+    """The load called `name`, or in the file `name`."""
+    return read_document(find_document(name, FOLDER / "loads", "load"), Load)

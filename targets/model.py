@@ -1,0 +1,234 @@
+"""The target profile as a typed model: all that scripts and tasks may know about a platform (architecture.md).
+
+A profile is data. Paths may carry `{id}`; everything else that only code can say is the adapter
+(`targets/<dialect>.py`) and one k6 module (`k6/lib/dialects/<dialect>.js`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from core.checks import SCENARIOS
+from core.ports import Endpoints, ServiceId
+from targets.documents import find_document, read_document
+
+FOLDER = Path(__file__).parent
+
+
+class Data(BaseModel):
+    """A part of a profile: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RouteName(StrEnum):
+    """Every request that a scenario makes; also the request's `name` tag in k6."""
+
+    LOGIN = "login"
+    PRODUCT_LIST = "product_list"
+    PRODUCT_DETAIL = "product_detail"
+    PRODUCT_SEARCH = "product_search"
+    ADD_TO_CART = "add_to_cart"
+    CHECKOUT = "checkout"
+    CREATE_ORDER = "create_order"
+    POST_LIST = "post_list"
+    POST_DETAIL = "post_detail"
+    COUPON_ISSUE = "coupon_issue"
+
+
+SCENARIO_ROUTES: Mapping[str, tuple[RouteName, ...]] = {
+    "a": (RouteName.LOGIN, RouteName.PRODUCT_LIST, RouteName.PRODUCT_DETAIL, RouteName.ADD_TO_CART),
+    "b": (RouteName.LOGIN, RouteName.POST_LIST, RouteName.POST_DETAIL),
+    "c": (RouteName.LOGIN, RouteName.COUPON_ISSUE),
+    "d": (RouteName.LOGIN, RouteName.PRODUCT_SEARCH),
+    "e": (RouteName.LOGIN, RouteName.PRODUCT_DETAIL),
+}
+ORDER_ROUTES = (RouteName.CHECKOUT, RouteName.CREATE_ORDER)
+"""What A needs besides, where the target says that its data may be written."""
+
+
+class Route(Data):
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str = Field(description="path below the entry's address; `{id}` is replaced by the item's id")
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, path: str) -> str:
+        if not path.startswith("/") or path.startswith("//"):
+            raise ValueError("a path that starts with one '/', without host")
+        return path
+
+
+class ItemPage(Data):
+    """How a paged answer is asked for and read."""
+
+    first_page: int = Field(ge=0, description="number of the first page")
+    size: int = Field(gt=0, le=1000)
+    page_parameter: str = "page"
+    size_parameter: str = "size"
+    items: str = Field(description="dotted path to the list in the body")
+    id: str = Field(default="id", description="key of an item's id")
+    total: str | None = Field(default=None, description="dotted path to the number of all items")
+
+
+class Answer(Data):
+    """A status, and where the platform tells more than the status its error code."""
+
+    status: int = Field(ge=100, le=599)
+    code: str | None = None
+
+
+class Responses(Data):
+    success: str = Field(description="dotted path that is true in a good answer")
+    token: str = Field(description="dotted path to the access token in the login's answer")
+    token_lifetime_s: str = Field(description="dotted path to its lifetime")
+    error_code: str = Field(description="dotted path to the error code in a refusal")
+    products: ItemPage
+    posts: ItemPage
+    search: ItemPage
+    search_parameter: str = "keyword"
+    coupon_sold_out: tuple[Answer, ...]
+    coupon_duplicate: tuple[Answer, ...]
+
+
+class UserPool(Data):
+    """Load users `<prefix><number, zero-padded to digits>@<domain>`, numbered from 1, all with one password."""
+
+    prefix: str
+    digits: int = Field(ge=1, le=9)
+    domain: str
+    count: int = Field(ge=1)
+    password: SecretStr
+
+    def email(self, number: int) -> str:
+        """Address of user `number`, 1 ≤ number ≤ count."""
+        return f"{self.prefix}{number:0{self.digits}d}@{self.domain}"
+
+
+class Users(Data):
+    email: str = Field(description="the design's test account")
+    password: SecretStr
+    pool: UserPool
+
+
+class Catalogue(Data):
+    """What the seeding leaves on the target, as known counts."""
+
+    products: int = Field(ge=1, description="at least this many products")
+    posts: int = Field(ge=1, description="at least this many posts")
+    search_words: Mapping[str, int] = Field(description="search word -> number of hits")
+
+
+class Coupon(Data):
+    stock: int = Field(gt=0)
+
+
+class Series(Data):
+    """One Prometheus series family with fixed labels."""
+
+    name: str
+    labels: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Cache(Data):
+    """The product cache that scenario E asks about."""
+
+    ttl_s: float = Field(gt=0)
+    origin_loads: Series = Field(description="counter of loads from the origin behind the cache")
+
+
+FieldKind = Literal["order_number", "user_id", "amount", "item_count", "order_items", "timestamp"]
+
+
+class Events(Data):
+    """The order event that the bot publishes."""
+
+    topic: str
+    dead_letter_topic: str
+    consumer_group: str
+    key: str = Field(description="event field that is the record's key")
+    headers: Mapping[str, str] = Field(default_factory=dict)
+    fields: Mapping[str, FieldKind] = Field(description="event field -> what it holds")
+
+
+class Metrics(Data):
+    """Label names under which the target's own series stand."""
+
+    service_label: str = Field(description="label that names a service on application series")
+    services: tuple[str, ...] = Field(min_length=1, description="its values")
+    container_label: str = Field(default="name", description="label that names a container or control group")
+    http_requests: str = Field(default="http_server_requests_seconds", description="histogram family of requests")
+    probe_uris: str = Field(
+        default="/actuator.*", description="`uri` values that are not load, as a regular expression"
+    )
+
+
+class Profile(Data):
+    """One target."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    description: str
+    dialect: str = Field(description="adapter module targets/<dialect>.py and k6/lib/dialects/<dialect>.js")
+    environment: Literal["test", "staging"]
+    backend: Literal["embedded", "docker", "external"]
+    data_may_be_written: bool = Field(description="orders are made only where this is true")
+    entry: ServiceId = Field(description="the service that takes the load")
+    addresses: Mapping[ServiceId, str] = Field(description="base URL of each part of the target and its stack")
+    routes: Mapping[RouteName, Route]
+    responses: Responses
+    users: Users
+    catalogue: Catalogue
+    coupon: Coupon
+    cache: Cache | None = Field(description="null where the target has no cache: scenario E is then SKIPPED")
+    events: Events
+    metrics: Metrics
+    versions: Mapping[str, str] = Field(default_factory=dict, description="what stands in for what, for the report")
+    scenarios: tuple[Literal["a", "b", "c", "d", "e"], ...] = Field(default=("a", "b", "c", "d", "e"), min_length=1)
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_base_urls(cls, addresses: Mapping[ServiceId, str]) -> Mapping[ServiceId, str]:
+        for service, address in addresses.items():
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https", "tcp") or not parts.hostname or parts.path not in ("", "/"):
+                raise ValueError(f"{service}: scheme://host:port expected, found '{address}'")
+        return addresses
+
+    @model_validator(mode="after")
+    def _has_what_its_scenarios_need(self) -> Profile:
+        for scenario in self.scenarios:
+            needed = SCENARIO_ROUTES[scenario] + (ORDER_ROUTES if scenario == "a" and self.data_may_be_written else ())
+            missing = [route for route in needed if route not in self.routes]
+            if missing:
+                raise ValueError(f"scenario {SCENARIOS[scenario]} needs the missing route {', '.join(missing)}")
+        if self.entry not in self.addresses:
+            raise ValueError(f"addresses has no '{self.entry}', which entry names")
+        return self
+
+    def at(self, endpoints: Endpoints) -> Profile:
+        """The same profile with the addresses of the services that a backend runs."""
+        moved = {service: _moved(address, endpoints.get(service)) for service, address in self.addresses.items()}
+        return self.model_copy(update={"addresses": moved})
+
+    def endpoints(self) -> Endpoints:
+        """`host:port` of every address."""
+        return Endpoints({service: urlsplit(address).netloc for service, address in self.addresses.items()})
+
+    @property
+    def base_url(self) -> str:
+        return self.addresses[self.entry].rstrip("/")
+
+
+def _moved(address: str, endpoint: str | None) -> str:
+    return address if endpoint is None else f"{urlsplit(address).scheme}://{endpoint}"
+
+
+def load_profile(name: str) -> Profile:
+    """The profile called `name`, or in the file `name`."""
+    return read_document(find_document(name, FOLDER, "target"), Profile)
