@@ -1,0 +1,1 @@
+"""Prometheus -> pandas -> gates -> report.json -> HTML, JUnit, Markdown (architecture.md, "The house")."""

@@ -1,0 +1,116 @@
+"""Ask Prometheus for every series of the catalogue, side by side; one bad series never costs the others.
+
+A series without data says why: `empty` (the metric exists, without a sample in this window), `missing` (Prometheus
+knows no such metric: its exporter is not scraped) or `failed` (Prometheus refused the query, or did not answer).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from core.errors import SuiteError
+from report.catalogue import SeriesSpec
+from report.model import SeriesRow
+from report.prometheus import Line, Prometheus, Unreachable, Window
+from report.store import Collected, frame_of, write_collected
+
+SIDE_BY_SIDE = 4
+"""Queries at a time: enough to hide the round trips, few enough to leave Prometheus its processor."""
+
+log = logging.getLogger("report")
+
+
+def collect(
+    prometheus_url: str,
+    window: Window,
+    step_s: float,
+    specs: Sequence[SeriesSpec],
+    run_id: str,
+    run_dir: Path | None = None,
+) -> Collected:
+    """All series of the catalogue over the window, one point each `step_s`.
+
+    Never raises for what Prometheus does: a dead server makes every row `failed` with the reason. Writes
+    `<run_dir>/metrics/` when a run directory is given.
+    """
+    began = time.monotonic()
+    with Prometheus(prometheus_url) as prometheus:
+        answers = _ask_all(prometheus, specs, window, step_s)
+    frames = _frames(specs, [lines for _, lines in answers])
+    collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), frames)
+    with_data = sum(row.state == "data" for row in collected.rows)
+    log.info("collected %d of %d series in %.1f s", with_data, len(specs), time.monotonic() - began)
+    if run_dir is not None:
+        write_collected(collected, run_dir)
+    return collected
+
+
+Answer = tuple[SeriesRow, list[Line]]
+
+
+def _ask_all(prometheus: Prometheus, specs: Sequence[SeriesSpec], window: Window, step_s: float) -> list[Answer]:
+    try:
+        known = prometheus.metric_names(window)
+    except SuiteError as error:
+        return [(_row(spec, "failed", str(error)), []) for spec in specs]
+    asker = _Asker(prometheus, window, step_s, known)
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="collect") as pool:
+        return list(pool.map(asker.ask, specs))
+
+
+class _Asker:
+    """Asks one series at a time; once Prometheus is gone, the rest is not asked any more."""
+
+    def __init__(self, prometheus: Prometheus, window: Window, step_s: float, known: frozenset[str]) -> None:
+        self._prometheus, self._window, self._step_s, self._known = prometheus, window, step_s, known
+        self._gone = threading.Event()
+
+    def ask(self, spec: SeriesSpec) -> Answer:
+        if self._gone.is_set():
+            return _row(spec, "failed", f"not asked: Prometheus at {self._prometheus.url} had stopped answering"), []
+        try:
+            lines = self._prometheus.query_range(spec.promql, self._window, self._step_s)
+        except SuiteError as error:
+            if isinstance(error, Unreachable):
+                self._gone.set()
+            return _row(spec, "failed", str(error)), []
+        return (_row(spec, "data", "", lines), lines) if lines else (self._without_data(spec), [])
+
+    def _without_data(self, spec: SeriesSpec) -> SeriesRow:
+        unknown = [name for name in spec.metrics if name not in self._known]
+        if unknown:
+            return _row(spec, "missing", f"Prometheus has no {', '.join(unknown)} in this window")
+        return _row(spec, "empty", f"{', '.join(spec.metrics)} exists, but nothing matches the query in this window")
+
+
+def _row(
+    spec: SeriesSpec, state: Literal["data", "empty", "missing", "failed"], note: str, lines: Sequence[Line] = ()
+) -> SeriesRow:
+    return SeriesRow(
+        id=spec.id,
+        group=spec.group,
+        title=spec.title,
+        unit=spec.unit,
+        definition=spec.definition,
+        promql=spec.promql,
+        state=state,
+        note=note,
+        lines=len(lines),
+        samples=sum(len(line.values) for line in lines),
+    )
+
+
+def _frames(specs: Sequence[SeriesSpec], lines: Sequence[list[Line]]) -> dict[str, pd.DataFrame]:
+    """One frame for each group that has data."""
+    groups: dict[str, list[tuple[str, Line]]] = {}
+    for spec, spec_lines in zip(specs, lines, strict=True):
+        groups.setdefault(spec.group, []).extend((spec.id, line) for line in spec_lines)
+    return {group: frame_of(rows) for group, rows in groups.items() if rows}

@@ -1,0 +1,175 @@
+"""report.html: one self-contained page that needs no network, drawn from report.json and the run directory's series.
+
+Plotly is inlined once; a Content-Security-Policy in the page refuses any load from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from core.checks import VERIFICATION_PLAN
+from core.errors import SetupError
+from core.words import Verdict
+from report.figures import Figure, panel_figures, series_figures
+from report.model import Report, ScenarioRow
+from report.panels import read_panels
+from report.store import Collected
+from report.summary import SIGNS, blocked_count, duration, facts, headline, next_steps, scenario_cells
+
+STEPS_SHOWN = 6
+SECTIONS = {
+    "load": "Load",
+    "services": "Services",
+    "resources": "Resources",
+    "stores": "Stores and bot",
+}
+DASHBOARD_TITLES = {"load-test-overview": "Load Test Overview", "bottleneck-detection": "Bottleneck Detection"}
+SCENARIO_COLUMNS = ("Scenario", "Requests", "Rate", "p50", "p95", "p99", "Failed", "Dropped")
+MEANINGS = {
+    Verdict.PASS: "the claim was looked at and holds",
+    Verdict.FAIL: "the claim was looked at and does not hold",
+    Verdict.ERROR: "a part that was asked for could not run",
+    Verdict.INVALID: "measured, but the load generator or the machine was at fault",
+    Verdict.NO_DATA: "nothing was measured, so nothing is claimed; this is never a pass",
+    Verdict.SKIPPED: "does not apply to this run, and says why",
+}
+_RANKS = {verdict: rank for rank, verdict in enumerate(MEANINGS)} | {Verdict.PASS: 9, Verdict.SKIPPED: 8}
+
+
+@dataclass(frozen=True)
+class _Scenario:
+    """One row of the scenarios table."""
+
+    verdict: Verdict | None
+    cells: tuple[str, ...]
+    figures: tuple[tuple[str, float], ...]  # (text, number to sort by)
+    outcomes: tuple[tuple[str, int], ...]
+    dashboard: str  # path of k6's own page, or empty
+
+
+def render_html(report: Report, run_dir: Path, collected: Collected | None) -> str:
+    """The page; what cannot be drawn is said in its place."""
+    sections = [(id, title, _figures(collected, id)) for id, title in SECTIONS.items()] if collected else []
+    dashboards, panels_note = _dashboards(run_dir)
+    figures = [figure for _, _, group in sections for figure in group]
+    figures += [figure for _, group in dashboards for figure in group]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            headline=headline(report),
+            facts=facts(report),
+            steps=next_steps(report),
+            steps_shown=STEPS_SHOWN,
+            blocked=blocked_count(report),
+            plan=[report.check(id) for id in VERIFICATION_PLAN],
+            scenarios=[_scenario(row, run_dir) for row in report.scenarios],
+            scenario_columns=SCENARIO_COLUMNS,
+            plot_sections=sections,
+            dashboards=dashboards,
+            panels_note=panels_note,
+            collected_note="" if collected else "No series were collected in this run.",
+            sections=list(_contents(report, bool(collected))),
+            present={
+                path.relative_to(run_dir).as_posix() for path in (run_dir, *run_dir.glob("*"), *run_dir.glob("k6/*"))
+            },
+            verdicts=list(MEANINGS.items()),
+            figures_json=_script_json(
+                {"figures": [f.as_json() for f in figures if f.has_data], "bands": _bands(report)}
+            ),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    templates = Path(__file__).parent / "templates"
+    environment.filters.update(pretty=_pretty, code=_code)
+    environment.globals.update(
+        signs=SIGNS,
+        ranks=_RANKS,
+        duration=duration,
+        css=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        js=Markup((templates / "report.js").read_text(encoding="utf-8")),
+        plotly=Markup(get_plotlyjs()),
+    )
+    return environment
+
+
+def _contents(report: Report, with_series: bool) -> Iterator[tuple[str, str]]:
+    yield from (("plan", "Plan"), ("checks", "Checks"), ("scenarios", "Scenarios"))
+    if with_series:
+        yield from SECTIONS.items()
+    yield "dashboards", "Dashboards"
+    if report.ledger:
+        yield "ledger", "Ledger"
+    yield from (("versions", "Versions"), ("definitions", "Definitions"))
+
+
+def _figures(collected: Collected | None, section: str) -> list[Figure]:
+    return series_figures(collected, section) if collected else []
+
+
+def _dashboards(run_dir: Path) -> tuple[list[tuple[str, list[Figure]]], str]:
+    try:
+        panels = read_panels(run_dir)
+    except SetupError as error:
+        return [], str(error)
+    ids = dict.fromkeys(panel.dashboard for panel in panels)
+    return [(DASHBOARD_TITLES.get(id, id), panel_figures(panels, id)) for id in ids], ""
+
+
+def _scenario(row: ScenarioRow, run_dir: Path) -> _Scenario:
+    cells = scenario_cells(row)
+    numbers = (row.requests, row.rate, row.p50_ms, row.p95_ms, row.p99_ms, row.error_rate, row.dropped_iterations)
+    pages = sorted((run_dir / "k6" / row.name).glob("*.html"))
+    return _Scenario(
+        verdict=row.verdict,
+        cells=cells,
+        figures=tuple(zip(cells[1:], (number or 0 for number in numbers), strict=True)),
+        outcomes=tuple(sorted(row.outcomes.items())),
+        dashboard=pages[0].relative_to(run_dir).as_posix() if pages else "",
+    )
+
+
+def _bands(report: Report) -> list[dict[str, Any]]:
+    """Where each scenario's load lies, in epoch milliseconds."""
+    return [
+        {
+            "name": row.id.upper(),
+            "start": round(row.started.timestamp() * 1000),
+            "end": round(row.ended.timestamp() * 1000),
+        }
+        for row in report.scenarios
+        if row.started and row.ended
+    ]
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(orjson.dumps(value).decode().replace("<", "\\u003c"))
+
+
+def _pretty(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str).decode()
+
+
+def _code(text: str) -> Markup:
+    """`text` with what stands between backticks set as code."""
+    return Markup("").join(Markup("<code>{}</code>").format(part) if odd else part for odd, part in _quoted(text))
+
+
+def _quoted(text: str) -> Iterator[tuple[bool, str]]:
+    """(is between backticks, part) for each part of the text."""
+    return ((index % 2 == 1, part) for index, part in enumerate(text.split("`")))

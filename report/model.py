@@ -1,0 +1,195 @@
+"""report.json as types: the one source from which HTML, JUnit and Markdown are drawn (architecture.md).
+
+Times are UTC ISO 8601 with milliseconds. A number that is not finite is null: JSON knows no NaN.
+Version 1 of the schema only grows; `docs/report-schema.json` is generated from here (`python -m report.schema`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from core.checks import Check
+from core.errors import SetupError, SuiteError
+from core.rundir import iso
+from core.words import Phase, Verdict
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Row(BaseModel):
+    """A part of the report; values do not change once they are written."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ErrorRow(Row):
+    """A failure as a person needs it."""
+
+    where: str
+    what: str
+    cure: str
+
+    @classmethod
+    def of(cls, error: SuiteError) -> ErrorRow:
+        return cls(**error.as_row())
+
+
+class PhaseRow(Row):
+    id: Phase
+    verdict: Verdict = Field(description="the worst of the phase's checks")
+    started: Moment | None = None
+    ended: Moment | None = None
+    note: str = ""
+
+
+class ThresholdRow(Row):
+    """One k6 threshold; `samples` 0 means that nothing was measured, so nothing is claimed (corrections.md 4)."""
+
+    metric: str
+    expression: str
+    ok: bool
+    samples: int
+
+
+class ScenarioRow(Row):
+    """One k6 script's totals, from k6's own summary; latencies are of expected answers."""
+
+    id: str = Field(description="letter")
+    name: str
+    verdict: Verdict | None = Field(default=None, description="of its thresholds")
+    requests: int = 0
+    rate: Number = Field(default=None, description="requests a second")
+    p50_ms: Number = None
+    p95_ms: Number = None
+    p99_ms: Number = None
+    error_rate: Number = Field(default=None, description="share of requests that failed, 0 to 1")
+    dropped_iterations: int = 0
+    iterations: int = 0
+    outcomes: Mapping[str, int] = Field(default_factory=dict, description="status -> answers")
+    started: Moment | None = None
+    ended: Moment | None = None
+    thresholds: tuple[ThresholdRow, ...] = ()
+    counters: Mapping[str, float] = Field(default_factory=dict)
+    error: ErrorRow | None = None
+
+
+class WindowRow(Row):
+    """The part of the run that a gate looks at."""
+
+    name: str
+    started: Moment | None = None
+    ended: Moment | None = None
+
+
+class GateRow(Row):
+    """An objective over a collected series in a window of the load."""
+
+    id: str
+    verdict: Verdict
+    series: str
+    reduction: str
+    window: WindowRow
+    observed: str
+    want: str
+    severity: Literal["fail", "warn"] = Field(description="warn: shown, without a say in the run's verdict")
+
+
+class Bottleneck(Row):
+    """The first saturated resource; `component` is null where it was not looked for."""
+
+    component: str | None = None
+    since: Moment | None = None
+    confidence: float = Field(default=0, ge=0, le=1)
+    evidence: str
+
+
+class SeriesRow(Row):
+    """What came of collecting one series."""
+
+    id: str
+    group: str
+    title: str
+    unit: str
+    definition: str
+    promql: str
+    state: Literal["data", "empty", "missing", "failed"] = Field(
+        description="empty: the metric exists, without a sample here; missing: no such metric; failed: not readable"
+    )
+    note: str = Field(description="why there is no data")
+    lines: int = 0
+    samples: int = 0
+
+
+class Report(Row):
+    """All that a run says about itself."""
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    run_id: str
+    verdict: Verdict
+    exit_code: int
+    target: str
+    backend: str
+    load: str
+    started: Moment
+    ended: Moment
+    phases: tuple[PhaseRow, ...]
+    errors: tuple[ErrorRow, ...]
+    checks: tuple[Check, ...]
+    scenarios: tuple[ScenarioRow, ...]
+    gates: tuple[GateRow, ...]
+    ledger: Mapping[str, Any]
+    bottleneck: Bottleneck
+    versions: Mapping[str, str]
+    series: tuple[SeriesRow, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return (self.ended - self.started).total_seconds()
+
+    def check(self, id: str) -> Check:
+        return next(check for check in self.checks if check.id == id)
+
+
+def to_json(report: Report) -> bytes:
+    """report.json's bytes; evidence of any type becomes text rather than an error, NaN and infinities become null."""
+    return orjson.dumps(report.model_dump(mode="json", fallback=str), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def read_report(path: Path) -> Report:
+    """The report at `path`; SetupError when there is none or it is not one."""
+    cure = "Give a run directory that holds a report.json, such as runs/latest."
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SetupError(f"the report cannot be read: {error.strerror}", where=str(path), cure=cure) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SetupError(f"not a report of schema 1: {place} {first['msg']}", where=str(path), cure=cure) from error

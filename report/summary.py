@@ -1,0 +1,171 @@
+"""What a reader needs first: the verdict in a sentence, three facts, and what to do next. Shared by all renderers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from core.checks import SCENARIOS, Check
+from core.words import Verdict
+from report.model import Report, ScenarioRow
+
+SIGNS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.ERROR: "!",
+    Verdict.INVALID: "≠",
+    Verdict.NO_DATA: "?",
+    Verdict.SKIPPED: "–",
+}
+"""A sign beside each verdict's colour, for readers who do not see colours."""
+_OF_CORRECTNESS = ("ledger-coupons", "ledger-orders", "cache-single-flight", "kafka-bot-accounting")
+_BLOCKED = "blocked by "
+_RANK = (Verdict.FAIL, Verdict.ERROR, Verdict.INVALID, Verdict.NO_DATA)
+
+
+@dataclass(frozen=True)
+class Fact:
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do; `look_at` is a path inside the run directory, or empty."""
+
+    verdict: Verdict
+    title: str
+    text: str
+    look_at: str = ""
+
+
+def headline(report: Report) -> str:
+    """The verdict as a sentence."""
+    count = Counter(check.verdict for check in report.checks)
+    match report.verdict:
+        case Verdict.PASS:
+            return "Everything that was asked for held, and every claim was read back."
+        case Verdict.FAIL:
+            gates = sum(gate.verdict is Verdict.FAIL for gate in report.gates if not gate.id.startswith("k6-"))
+            return f"{plural(count[Verdict.FAIL] + gates, 'claim')} did not hold."
+        case Verdict.ERROR:
+            return "A part that was asked for could not run."
+        case Verdict.INVALID:
+            return "Measured, but not by a valid generator: these figures claim nothing about the platform."
+        case _:
+            return "Something that was asked for was not measured, so nothing is claimed about it."
+
+
+def facts(report: Report) -> tuple[Fact, Fact, Fact]:
+    """The three facts that matter: the checks, the load, the correctness under it."""
+    return _checks_fact(report), _load_fact(report), _correctness_fact(report)
+
+
+def next_steps(report: Report) -> list[Step]:
+    """What to do next, the worst first; what is only blocked by something else is not named."""
+    steps = [Step(Verdict.ERROR, row.where or "run", f"{row.what}. {row.cure}".strip()) for row in report.errors]
+    steps += [
+        Step(check.verdict, check.id, check.observed, _look_at(check))
+        for verdict in _RANK
+        for check in report.checks
+        if check.verdict is verdict and not check.observed.startswith(_BLOCKED)
+    ]
+    steps += [
+        Step(gate.verdict, gate.id, f"{gate.observed}, wanted {gate.want}")
+        for gate in report.gates
+        if gate.verdict in _RANK and not gate.id.startswith("k6-")
+    ]
+    return steps or [_when_all_is_well(report)]
+
+
+def blocked_count(report: Report) -> int:
+    """Checks that wait for another one to be mended."""
+    return sum(check.observed.startswith(_BLOCKED) for check in report.checks)
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency for people: '85 ms', '0.42 ms', '–' where there is none."""
+    return "–" if value is None else f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
+
+
+def duration(seconds: float) -> str:
+    """'42 s', '3 min 04 s', '2 h 05 min'."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _checks_fact(report: Report) -> Fact:
+    count = Counter(check.verdict for check in report.checks)
+    judged = sum(number for verdict, number in count.items() if verdict is not Verdict.SKIPPED)
+    words = {
+        Verdict.FAIL: "failed",
+        Verdict.ERROR: "could not run",
+        Verdict.INVALID: "invalid",
+        Verdict.NO_DATA: "without data",
+        Verdict.SKIPPED: "skipped",
+    }
+    detail = ", ".join(f"{count[verdict]} {word}" for verdict, word in words.items() if count[verdict])
+    return Fact("Checks", f"{count[Verdict.PASS]} of {judged} passed", detail or "none failed, none skipped")
+
+
+def _load_fact(report: Report) -> Fact:
+    ran = [row for row in report.scenarios if row.requests]
+    if not ran:
+        return Fact("Load", "none", next((p.note for p in report.phases if p.id == "load" and p.note), "no k6 request"))
+    requests = sum(row.requests for row in ran)
+    failed = sum(row.requests * (row.error_rate or 0) for row in ran) / requests
+    slowest = max(ran, key=lambda row: row.p95_ms or 0)
+    detail = (
+        f"{plural(len(ran), 'scenario')}, {failed:.2%} failed; slowest p95 {milliseconds(slowest.p95_ms)}"
+        f" ({slowest.name})"
+    )
+    return Fact("Load", f"{requests:,} requests", detail)
+
+
+def _correctness_fact(report: Report) -> Fact:
+    looked_at = [
+        check for check in report.checks if check.id in _OF_CORRECTNESS and check.verdict is not Verdict.SKIPPED
+    ]
+    good = [check for check in looked_at if check.verdict is Verdict.PASS]
+    if not looked_at:
+        return Fact("Correctness under load", "not looked at", "no scenario or bot that keeps a ledger was asked for")
+    bad = ", ".join(f"{check.id} {check.verdict}" for check in looked_at if check not in good)
+    return Fact("Correctness under load", f"{len(good)} of {len(looked_at)} hold", bad or "ledgers, cache and messages")
+
+
+def _look_at(check: Check) -> str:
+    for letter, name in SCENARIOS.items():
+        if check.id == f"scenario-{letter}-thresholds":
+            return f"k6/{name}"
+    return "k6" if check.id in ("k6-run", "generator-valid") else "logs"
+
+
+def _when_all_is_well(report: Report) -> Step:
+    skipped = [phase.id for phase in report.phases if phase.verdict is Verdict.SKIPPED]
+    if skipped:
+        text = f"This verdict leaves out {', '.join(skipped)}. Run the whole suite before relying on it."
+        return Step(Verdict.SKIPPED, "A part of the suite", text)
+    return Step(Verdict.PASS, "Nothing to mend", "Keep this run: later ones are compared with it.")
+
+
+def plural(number: int, word: str) -> str:
+    """'1 check', '2 checks'."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def scenario_cells(row: ScenarioRow) -> tuple[str, ...]:
+    """Name, requests, rate, p50, p95, p99, failed, dropped: one row of the scenarios table, for people."""
+    return (
+        row.name,
+        f"{row.requests:,}",
+        "–" if row.rate is None else f"{row.rate:,.1f}/s",
+        milliseconds(row.p50_ms),
+        milliseconds(row.p95_ms),
+        milliseconds(row.p99_ms),
+        "–" if row.error_rate is None else f"{row.error_rate:.2%}",
+        f"{row.dropped_iterations:,}",
+    )

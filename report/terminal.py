@@ -1,0 +1,53 @@
+"""The end of a run in the terminal: the checks, the verdict, where the report is, what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core.words import Verdict
+from report.model import Report
+from report.summary import SIGNS, blocked_count, duration, headline, next_steps, plural
+
+STEPS_SHOWN = 5
+_COLOURS = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "red",
+    Verdict.ERROR: "red",
+    Verdict.INVALID: "yellow",
+    Verdict.NO_DATA: "yellow",
+    Verdict.SKIPPED: "bright_black",
+}
+
+
+def print_report(report: Report, run_dir: Path, console: Console) -> None:
+    """Print the whole ending; checks that were skipped are counted, not listed."""
+    console.print(_table(report))
+    skipped = [check for check in report.checks if check.verdict is Verdict.SKIPPED]
+    if skipped:
+        console.print(
+            f"{plural(len(skipped), 'check')} skipped: {escape(', '.join(check.id for check in skipped))}", style="dim"
+        )
+    console.print(f"\n{_word(report.verdict)}  {escape(headline(report))}  [dim]{duration(report.duration_s)}[/dim]")
+    for step in next_steps(report)[:STEPS_SHOWN]:
+        console.print(f"  {_word(step.verdict)} [bold]{escape(step.title)}[/bold] {escape(step.text)}")
+    if blocked := blocked_count(report):
+        console.print(f"  {blocked} more could not be looked at because of these", style="dim")
+    console.print(f"report  {escape(str(run_dir / 'report.html'))}", soft_wrap=True)
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("verdict", "check", "seen"):
+        table.add_column(column, overflow="fold")
+    for check in report.checks:
+        if check.verdict is not Verdict.SKIPPED:
+            table.add_row(_word(check.verdict), escape(check.id), escape(check.observed))
+    return table
+
+
+def _word(verdict: Verdict) -> str:
+    return f"[bold {_COLOURS[verdict]}]{SIGNS[verdict]} {verdict}[/]"

@@ -1,0 +1,200 @@
+"""A made-up smoke run of the reference portal, as the flow hands it to the report; shared by the report's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from core.checks import CHECKS, SCENARIOS, Check, check
+from core.words import Phase, Verdict
+from report.build import PhaseRun, RunFacts
+from report.catalogue import SeriesSpec, catalogue
+from report.model import ScenarioRow, SeriesRow, ThresholdRow
+from report.prometheus import Line, Window
+from report.store import Collected, frame_of
+from targets.model import load_profile
+
+RUN_ID = "20260301T020000Z-portal-smoke-a1b2"
+STARTED = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+WINDOW = Window(STARTED, STARTED + timedelta(seconds=200))
+STEP_S = 5.0
+SERVICES = ("api-gateway", "auth-service", "blog-service", "shopping-service", "notification-service")
+OBSERVED = {
+    "exporter-metrics": "4 exporters answered 200 with 14 of 14 metrics",
+    "prometheus-targets": "11 of 11 targets are UP",
+    "zipkin-es-index": "trace 5f0c9a of 6 spans read back; index zipkin-span-2026-03-01 holds 214 documents",
+    "k6-run": "5 scripts ended by themselves; the series of all 5 are in Prometheus",
+    "k6-panels": "6 of 6 k6 panels had data in every sample",
+    "kafka-bot-rate": "100.0 of 100 messages a second over 30.0 s",
+    "dashboard-live": "14 of 14 live panels moved under load",
+    "ledger-coupons": "100 answered 200 = 100 rows = 100 members, stock 100, nobody twice",
+    "dashboards-provisioned": "no Grafana in this backend; the panels were asked directly",
+}
+
+
+def passing_checks(**other: Check) -> list[Check]:
+    """Every registered check as PASS, some replaced: `k6_run=check(...)`."""
+    replaced = {result.id: result for result in other.values()}
+    return [replaced.get(id) or check(id, Verdict.PASS, OBSERVED.get(id, "as claimed"), figure=1.0) for id in CHECKS]
+
+
+def scenario(letter: str, at_s: float, took_s: float, **changes: object) -> ScenarioRow:
+    """A scenario that held its thresholds, `at_s` after the run's start."""
+    started = STARTED + timedelta(seconds=at_s)
+    row = ScenarioRow(
+        id=letter,
+        name=SCENARIOS[letter],
+        requests=1_500,
+        rate=1_500 / took_s,
+        p50_ms=4.1,
+        p95_ms=18.6,
+        p99_ms=41.0,
+        error_rate=0.0,
+        iterations=500,
+        outcomes={"200": 1_488, "409": 12},
+        started=started,
+        ended=started + timedelta(seconds=took_s),
+        thresholds=(
+            ThresholdRow(metric="http_req_duration", expression="p(95)<200", ok=True, samples=1_500),
+            ThresholdRow(metric="http_req_failed", expression="rate<0.001", ok=True, samples=1_500),
+        ),
+    )
+    return row.model_copy(update=changes)
+
+
+def scenarios() -> list[ScenarioRow]:
+    return [
+        scenario("a", 30, 20),
+        scenario("b", 52, 16),
+        scenario("c", 70, 3),
+        scenario("d", 75, 17),
+        scenario("e", 94, 14),
+    ]
+
+
+def facts(**changes: object) -> RunFacts:
+    """A run in which everything that was asked for held."""
+    given: dict[str, object] = {
+        "run_id": RUN_ID,
+        "target": "portal",
+        "backend": "embedded",
+        "load": "smoke",
+        "started": STARTED,
+        "ended": STARTED + timedelta(seconds=214),
+        "phases": [
+            PhaseRun(phase, STARTED + timedelta(seconds=20 * i), STARTED + timedelta(seconds=20 * i + 19))
+            for i, phase in enumerate(Phase)
+        ],
+        "checks": passing_checks(),
+        "scenarios": scenarios(),
+        "ledger": {"coupons": {"answered 200": 100, "rows": 100, "members": 100, "stock": 100}},
+        "versions": {"MySQL": "MariaDB 10.11 stands in for MySQL 8.0", "k6": "v1.8.1", "Kafka": "4.1.1"},
+    }
+    return RunFacts(**(given | changes))  # type: ignore[arg-type]
+
+
+def line(values: Sequence[float], **labels: str) -> Line:
+    """A line over the run's window, one value a step."""
+    times = (np.arange(len(values)) * STEP_S * 1000 + STARTED.timestamp() * 1000).astype(np.int64)
+    return Line(labels, times, np.array(values, dtype=np.float64))
+
+
+def specs() -> tuple[SeriesSpec, ...]:
+    return catalogue(load_profile("portal"), RUN_ID)
+
+
+def collected(without: Iterable[str] = (), **lines: list[Line]) -> Collected:
+    """Every series of the catalogue with made-up lines, except those `without`; `lines` replaces some by id."""
+    rows, frames = [], {}
+    by_group: dict[str, list[tuple[str, Line]]] = {}
+    for spec in specs():
+        mine = [] if spec.id in without else lines.get(spec.id) or _made_up(spec)
+        rows.append(_row(spec, mine))
+        by_group.setdefault(spec.group, []).extend((spec.id, one) for one in mine)
+    frames = {group: frame_of(pairs) for group, pairs in by_group.items() if pairs}
+    return Collected(RUN_ID, WINDOW, STEP_S, tuple(rows), frames)
+
+
+def write_panels(run_dir: Path) -> None:
+    """metrics/panels.json with a panel of each kind."""
+    times = [STARTED.timestamp() + second for second in range(30, 110, 5)]
+    shape = [round(abs(float(np.sin(second / 9))) * 0.1 + 0.01, 4) for second in range(30, 110, 5)]
+    panels = [
+        _panel("load-test-overview", "k6: Total RPS", "gauge", "reqps", times, {"total": [v * 4000 for v in shape]}),
+        _panel("load-test-overview", "k6: Error Rate", "stat", "percentunit", times, {"errors": [0.0] * len(times)}),
+        _panel(
+            "load-test-overview",
+            "k6: p95 Latency",
+            "timeseries",
+            "s",
+            times,
+            {"login": shape, "post_list": shape[::-1]},
+        ),
+        _panel("load-test-overview", "Kafka: Consumer Lag", "timeseries", "short", times, {}),
+        _panel("bottleneck-detection", "Service Latency", "heatmap", "s", times, {name: shape for name in SERVICES}),
+        _panel("bottleneck-detection", "USE: CPU", "timeseries", "percentunit", times, {"api-gateway": shape}),
+    ]
+    (run_dir / "metrics").mkdir(parents=True, exist_ok=True)
+    (run_dir / "metrics" / "panels.json").write_bytes(orjson.dumps(panels))
+
+
+def _panel(
+    dashboard: str, title: str, kind: str, unit: str, times: list[float], lines: dict[str, list[float]]
+) -> dict[str, object]:
+    return {
+        "id": f"{dashboard}/{title}",
+        "dashboard": dashboard,
+        "title": title,
+        "unit": unit,
+        "kind": kind,
+        "description": f"{title}, as the dashboard asks for it.",
+        "verdict": "live" if lines else "empty",
+        "series": [{"legend": legend, "times": times, "values": values} for legend, values in lines.items()],
+    }
+
+
+_SHAPES = {"1/s": 120.0, "s": 0.04, "ratio": 0.2, "bytes": 180e6, "records": 40.0, "count": 8.0}
+
+
+def _made_up(spec: SeriesSpec) -> list[Line]:
+    steps = np.arange(round((WINDOW.ended - WINDOW.started).total_seconds() / STEP_S) + 1)
+    wave = np.where((steps > 5) & (steps < 25), 0.6 + 0.4 * np.sin(steps / 2.3), 0.05)
+    if "errors" in spec.id or "failures" in spec.id:
+        wave = wave * 0
+    return [
+        line((wave * _SHAPES[spec.unit] / (1 + position / 2)).tolist(), **labels)
+        for position, labels in enumerate(_labels(spec))
+    ]
+
+
+def _labels(spec: SeriesSpec) -> list[dict[str, str]]:
+    if spec.group == "services" or spec.id == "process_cpu":
+        return [{"application": service} for service in SERVICES]
+    if spec.group == "pools":
+        return [{"application": "shopping-service", "pool": "HikariPool-1"}]
+    if spec.id.startswith("container"):
+        return [{"name": service} for service in (*SERVICES, "mysql", "redis", "kafka")]
+    if spec.group == "k6":
+        return [{"scenario": name} for name in SCENARIOS.values()]
+    if spec.id == "kafka_lag":
+        return [{"consumergroup": "notification-group", "topic": "shopping.order.created"}]
+    return [{}]
+
+
+def _row(spec: SeriesSpec, lines: list[Line]) -> SeriesRow:
+    return SeriesRow(
+        id=spec.id,
+        group=spec.group,
+        title=spec.title,
+        unit=spec.unit,
+        definition=spec.definition,
+        promql=spec.promql,
+        state="data" if lines else "missing",
+        note="" if lines else f"Prometheus has no {', '.join(spec.metrics)} in this window",
+        lines=len(lines),
+        samples=sum(len(one.values) for one in lines),
+    )
