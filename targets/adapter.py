@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol
@@ -31,7 +31,7 @@ class Fixtures:
     mark: str  # stands in every row this run makes, as far as the platform lets it
     coupon_id: str
     product_id: str
-    created: Mapping[str, str] = field(default_factory=dict)  # what clean_up removes
+    since: datetime  # what the target's stores hold from then on is this run's
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Adapter(Protocol):
         """Make what this run needs for itself, such as a coupon with a known stock."""
         ...
 
-    def ledger_counts(self, fixtures: Fixtures, since: datetime) -> LedgerCounts:
+    def ledger_counts(self, fixtures: Fixtures) -> LedgerCounts:
         """Count what the target's stores hold of this run."""
         ...
 

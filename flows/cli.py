@@ -1,0 +1,109 @@
+"""The command line of the flows: parameters in, exit code out. Only here errors become text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from rich.console import Console
+from rich.markup import escape
+
+from core.checks import SCENARIOS
+from core.errors import SuiteError
+from core.request import BackendName, PortChoice, Request
+from core.words import EXIT_CODES, Phase, Verdict
+from flows.logs import show_in_terminal
+from targets.resolve import resolve
+
+EPILOG = """\
+exit codes:  0 PASS   1 FAIL   2 ERROR (could not run: set-up, configuration, target refused)
+             3 INVALID or NO_DATA   130 / 143 interrupted
+
+examples:
+  python -m flows.full_suite                                     everything, smoke load, the reference portal
+  python -m flows.full_suite --phase exporters --phase tracing   two phases only
+  python -m flows.full_suite --load design --scenario b          the design's own numbers, blog read only
+"""
+
+
+def main(phase: Phase | None = None, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the suite (or one phase of it) with the arguments of the command line and exit with its verdict."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    request = parse(arguments, phase)
+    sys.exit(_run(request))
+
+
+def parse(argv: Sequence[str], phase: Phase | None = None) -> Request:
+    """The request that the arguments say; argparse's own exit (code 2) for what it does not know."""
+    given = vars(_parser(phase).parse_args(argv))
+    if phase is not None:
+        given["phase"] = [phase]
+    return Request(**given)
+
+
+def _run(request: Request) -> int:
+    """Exit code of the run; what cannot work is said before Prefect is imported, which takes seconds."""
+    console = Console(stderr=True)
+    try:
+        resolve(request)
+        return _flow_run(request)
+    except SuiteError as error:
+        console.print(f"[bold red]ERROR[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        return EXIT_CODES[Verdict.ERROR]
+
+
+def _flow_run(request: Request) -> int:
+    from flows.full_suite import full_suite
+
+    show_in_terminal()
+    state: Any = full_suite(**request.model_dump(), return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, SuiteError):
+        raise result
+    if isinstance(result, BaseException):
+        raise SuiteError(f"the flow ended in state {state.name}: {state.message}")
+    return int(result.exit_code)
+
+
+def _scenario(text: str) -> str:
+    """Letter of a scenario given by letter or name."""
+    letters = {**{letter: letter for letter in SCENARIOS}, **{name: letter for letter, name in SCENARIOS.items()}}
+    if text.lower() not in letters:
+        known = ", ".join(f"{letter} ({name})" for letter, name in SCENARIOS.items())
+        raise argparse.ArgumentTypeError(f"unknown scenario '{text}'; known: {known}")
+    return letters[text.lower()]
+
+
+def _parser(phase: Phase | None) -> argparse.ArgumentParser:
+    about = {name: field.description for name, field in Request.model_fields.items()}
+    parser = argparse.ArgumentParser(
+        prog=f"python -m flows.{phase or 'full_suite'}",
+        description=f"Run phase {phase} alone." if phase else "Put a load on a target and say whether it is good.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--target", default="portal", metavar="NAME|FILE", help=f"{about['target']} (default: portal)")
+    parser.add_argument("--backend", choices=get_args(BackendName), help=about["backend"])
+    parser.add_argument("--load", default="smoke", metavar="NAME|FILE", help=f"{about['load']} (default: smoke)")
+    parser.add_argument(
+        "--scenario", type=_scenario, nargs="+", action="extend", default=[], metavar="ID", help=about["scenario"]
+    )
+    if phase is None:
+        parser.add_argument(
+            "--phase",
+            type=Phase,
+            choices=list(Phase),
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME",
+            help=about["phase"],
+        )
+    parser.add_argument("--fault", nargs="+", action="extend", default=[], metavar="NAME", help=about["fault"])
+    parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
+    parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
+    return parser

@@ -1,0 +1,29 @@
+"""Phase 4: both dashboards, judged from what the sampler saw while the load ran."""
+
+from __future__ import annotations
+
+from core.words import Phase
+from flows.phase import phase_flow
+from tasks import dashboards as steps
+from tasks.run import Run
+from tasks.stack import start_whole_stack
+
+
+@phase_flow(Phase.DASHBOARDS)
+def dashboards(run: Run) -> None:
+    """Generate and provision the dashboards; every panel had data and the live ones moved under load.
+
+    Alone (`--phase dashboards`) it puts 30 s of scenario B on the target itself.
+    """
+    start_whole_stack(run)
+    if Phase.LOAD not in run.request.phases:
+        steps.own_load(run)
+    run.observe("panels-data", lambda: steps.panels_data(run))
+    run.observe("dashboards-provisioned", steps.dashboards_provisioned)
+    run.observe("dashboard-live", lambda: steps.dashboard_live(run))
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main(Phase.DASHBOARDS)

@@ -1,0 +1,25 @@
+"""Phase 1: exporters and Prometheus."""
+
+from __future__ import annotations
+
+from core.ports import EXPORTERS, PORTAL, STORES, ServiceId
+from core.words import Phase
+from flows.phase import phase_flow
+from tasks.exporters import create_exporter_account, exporter_metrics, prometheus_targets
+from tasks.run import Run
+from tasks.stack import start_services
+
+
+@phase_flow(Phase.EXPORTERS)
+def exporters(run: Run) -> None:
+    """Start what is missing, make the exporter's database user; every exporter answers, every target is UP."""
+    start_services(run, (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS))
+    create_exporter_account(run)
+    run.observe("exporter-metrics", lambda: exporter_metrics(run))
+    run.observe("prometheus-targets", lambda: prometheus_targets(run))
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main(Phase.EXPORTERS)

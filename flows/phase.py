@@ -1,0 +1,60 @@
+"""How a phase becomes a subflow: it runs unless blocked, every one of its checks gets a verdict, errors are kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from prefect import Flow, flow
+from prefect.client.schemas.objects import State
+
+from core.checks import blockers, of_phase
+from core.errors import SuiteError
+from core.rundir import utc_now
+from core.words import Phase
+from tasks.run import Interrupted, Run
+from tasks.step import known_error, verdict_state
+
+log = logging.getLogger("suite")
+PhaseFlow = Flow[[Run], State[Any]]
+
+
+def phase_flow(phase: Phase) -> Callable[[Callable[[Run], None]], PhaseFlow]:
+    """Decorator: the body provisions and observes; this gives its checks verdicts and its flow run a state."""
+
+    def decorate(body: Callable[[Run], None]) -> PhaseFlow:
+        def run_phase(run: Run) -> State[Any]:
+            record = run.begin(phase)
+            error = _carry_out(phase, body, run)
+            run.settle(phase, error)
+            record.ended = utc_now()
+            verdict = run.verdict_of(phase)
+            log.info("phase %s: %s in %.0f s", phase, verdict, (record.ended - record.started).total_seconds())
+            return verdict_state(verdict, str(error) if error else f"phase {phase}: {verdict}")
+
+        return flow(name=phase.value, description=body.__doc__, validate_parameters=False)(run_phase)
+
+    return decorate
+
+
+def _carry_out(phase: Phase, body: Callable[[Run], None], run: Run) -> SuiteError | None:
+    """The body's error, if it had one; the body is left out when all that it could show is blocked."""
+    if _all_blocked(phase, run):
+        return None
+    try:
+        run.checkpoint()
+        body(run)
+    except Interrupted as interruption:
+        return interruption
+    except Exception as error:  # noqa: BLE001 - errors become verdicts here
+        known = known_error(error, f"phase {phase}")
+        run.fail(known)
+        return known
+    return None
+
+
+def _all_blocked(phase: Phase, run: Run) -> bool:
+    own = {spec.id for spec in of_phase(phase)}
+    entries = [spec for spec in of_phase(phase) if not own.intersection(spec.needs)]
+    return all(blockers(spec.id, run.results) for spec in entries)

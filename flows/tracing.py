@@ -1,0 +1,22 @@
+"""Phase 2: Zipkin on Elasticsearch."""
+
+from __future__ import annotations
+
+from core.words import Phase
+from flows.phase import phase_flow
+from tasks.run import Run
+from tasks.stack import start_whole_stack
+from tasks.tracing import zipkin_es_index
+
+
+@phase_flow(Phase.TRACING)
+def tracing(run: Run) -> None:
+    """Start Zipkin on Elasticsearch; a real request's trace is read back and its index exists."""
+    start_whole_stack(run)
+    run.observe("zipkin-es-index", lambda: zipkin_es_index(run))
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main(Phase.TRACING)

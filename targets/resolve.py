@@ -1,0 +1,23 @@
+"""From a request to the profile and the load that it names; refused before anything is sent or started."""
+
+from __future__ import annotations
+
+from core.errors import ConfigError
+from core.request import Request
+from targets.guard import refuse_unless_loopback
+from targets.load import Load, load_load
+from targets.model import Profile, load_profile
+
+
+def resolve(request: Request) -> tuple[Profile, Load]:
+    """ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
+    profile = load_profile(request.target)
+    load = load_load(request.load)
+    refuse_unless_loopback(profile)
+    unknown = set(request.scenario) - set(profile.scenarios)
+    if unknown:
+        raise ConfigError(
+            f"target '{profile.name}' has no scenario {', '.join(sorted(unknown))}",
+            cure=f"It has: {', '.join(profile.scenarios)}.",
+        )
+    return profile, load

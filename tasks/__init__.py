@@ -1,0 +1,1 @@
+"""One step each: log a line, call plain code, return a value."""

@@ -1,0 +1,164 @@
+"""Phase 3's steps: seed, k6 with the sampler beside it, and what is read back afterwards."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.checks import SCENARIOS, Check, check
+from core.errors import SuiteError
+from core.ports import ServiceId
+from core.rundir import utc_now
+from core.waiting import wait_for
+from core.words import Phase, Verdict
+from dashboards.drawn import draw_answers
+from dashboards.engine import Engine
+from dashboards.model import Traffic
+from dashboards.pages import all_panels
+from dashboards.prometheus import Prometheus
+from dashboards.sampler import Sampler
+from dashboards.verify import k6_panels_check
+from infra.embedded.programs import ProgramId, ensure
+from infra.portal_faults import switch_on
+from k6.checks import generator_valid_check, k6_run_check, thresholds_check
+from k6.model import K6Program, Progress, ScenarioRequest, ScenarioResult
+from k6.runner import run_scenario as run_k6
+from targets.adapter import adapter_for
+from tasks.books import origin_loads, topic_ends
+from tasks.run import Run
+from tasks.seeding import seed_check
+from tasks.step import step
+
+log = logging.getLogger("suite")
+
+SERIES_WITHIN_S = 10.0
+"""k6 pushes every second and once more at its end."""
+
+
+@step
+def seed_readback(run: Run) -> Check:
+    """Bring the target's data to its known state and read it back."""
+    if run.request.fault:
+        switch_on(run.request.fault, run.endpoints)
+    return seed_check(run.profile, adapter_for(run.profile).seed())
+
+
+@step
+def make_fixtures(run: Run) -> None:
+    """What this run needs of its own on the target, and where the event topics stand before the load."""
+    run.fixtures = adapter_for(run.profile).fixtures(run.run_id)
+    run.topic_ends = topic_ends(run)
+
+
+@contextmanager
+def sampling(run: Run) -> Iterator[None]:
+    """Ask every panel's query beside the load; afterwards keep what they answered over the load's window."""
+    panels = all_panels(run.profile.metrics)
+    engine = Engine.of(run.endpoints.url(ServiceId.PROMETHEUS), run.profile.metrics, run.run_id)
+    with Sampler(engine, panels) as sampler:
+        yield
+    run.samples = sampler.samples()
+    if run.scenario_results:
+        started = min(result.started for result in run.scenario_results.values()).timestamp()
+        ended = max(result.ended for result in run.scenario_results.values()).timestamp()
+        rows = draw_answers(engine, run.samples, started, ended, traffic(run))
+        (run.directory.metrics / "panels.json").write_text(json.dumps(rows), encoding="utf-8")
+
+
+def traffic(run: Run) -> tuple[Traffic, ...]:
+    """What this run's load feeds: orders make events; phase 4 alone, or a run without scenario A, makes none."""
+    orders = Phase.LOAD in run.request.phases and "a" in run.scenarios and run.profile.data_may_be_written
+    return tuple(Traffic) if orders else (Traffic.REQUESTS,)
+
+
+@step
+def run_scenario(run: Run, scenario: str) -> ScenarioResult:
+    """Put one scenario on the target; a k6 that fails is a result, not an exception."""
+    log.info("scenario %s begins", SCENARIOS[scenario])
+    if scenario == "e" and run.profile.cache is not None:
+        run.origin_loads_before = origin_loads(run, utc_now())
+    result = run_k6(_scenario_request(run, scenario), _say, run.stop)
+    run.scenario_results[scenario] = result
+    if result.error:
+        run.fail(SuiteError(**result.error))
+    log.info(
+        "scenario %s ended: %d requests, p95 %s ms, exit %d",
+        SCENARIOS[scenario],
+        result.requests,
+        f"{result.p95_ms:.0f}" if result.p95_ms is not None else "-",
+        result.exit_code,
+    )
+    return result
+
+
+@step
+def k6_run(run: Run) -> Check:
+    """k6 ended by itself, and Prometheus holds its native histograms for every scenario."""
+    present = wait_for(lambda: _series_present(run), lambda seen: all(seen.values()), SERIES_WITHIN_S)
+    return k6_run_check(list(run.scenario_results.values()), present)
+
+
+@step
+def thresholds(run: Run, scenario: str) -> Check:
+    """Every threshold of the scenario, with the number of samples it was judged on."""
+    return thresholds_check(run.scenario_results[scenario])
+
+
+@step
+def generator_valid(run: Run) -> Check:
+    """Was the load that was asked for really offered?"""
+    return generator_valid_check(list(run.scenario_results.values()))
+
+
+@step
+def k6_panels(run: Run) -> Check:
+    """The k6 panels of Load Test Overview had data while the load ran."""
+    if run.samples is None:
+        return check("k6-panels", Verdict.NO_DATA, "the sampler took no look")
+    return k6_panels_check(run.samples)
+
+
+def _scenario_request(run: Run, scenario: str) -> ScenarioRequest:
+    assert run.fixtures is not None
+    program = ensure([ProgramId.K6])[ProgramId.K6]
+    return ScenarioRequest(
+        scenario=scenario,
+        profile=run.profile,
+        load=run.load,
+        run_id=run.run_id,
+        run_mark=run.fixtures.mark,
+        coupon_id=run.fixtures.coupon_id,
+        product_id=run.fixtures.product_id,
+        k6=K6Program(program.path, program.env),
+        out_dir=run.directory.scenario(SCENARIOS[scenario]),
+        remote_write_url=run.endpoints.url(ServiceId.PROMETHEUS, "/api/v1/write"),
+    )
+
+
+def _say(progress: Progress) -> None:
+    log.info("%s", progress)
+
+
+def _series_present(run: Run) -> dict[str, bool]:
+    """Scenario letter -> the native histogram of its requests is in Prometheus under this run's id."""
+    labels = 'run_id="%s",scenario="%s"'
+    query = f"histogram_count(sum(last_over_time(k6_http_req_duration_seconds{{{labels}}}[1h])))"
+    prometheus = Prometheus(run.endpoints.url(ServiceId.PROMETHEUS))
+    try:
+        return {
+            scenario: _has_samples(prometheus, query % (run.run_id, SCENARIOS[scenario]), result.ended.timestamp())
+            for scenario, result in run.scenario_results.items()
+        }
+    finally:
+        prometheus.close()
+
+
+def _has_samples(prometheus: Prometheus, query: str, at: float) -> bool:
+    try:
+        answer = prometheus.instant(query, at + SERIES_WITHIN_S)
+    except SuiteError as error:
+        log.warning("%s", error)
+        return False
+    return bool(answer) and answer[0].points[0][1] > 0

@@ -1,0 +1,20 @@
+"""Opening a run: profile, load, guard, run directory and backend; nothing is sent and nothing started before that."""
+
+from __future__ import annotations
+
+from core.request import Request
+from core.rundir import RunDirectory, new_run_id, utc_now
+from core.settings import Settings
+from infra.backends import open_backend
+from targets.resolve import resolve
+from tasks.run import Run
+
+
+def open_run(request: Request) -> Run:
+    """A run that may begin: its directory exists, its backend is chosen, nothing is started yet."""
+    profile, load = resolve(request)
+    settings = Settings()
+    run_id = new_run_id(profile.name, load.name, utc_now())
+    directory = RunDirectory.create((request.run_dir or settings.runs_dir).resolve(), run_id)
+    backend = open_backend(request.backend or profile.backend, request.ports, settings)
+    return Run(request, profile, load, directory, backend)

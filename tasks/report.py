@@ -1,0 +1,120 @@
+"""Collecting, judging, writing and publishing: always done, also after a failure, with what there is."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext
+from rich.console import Console
+
+from core.checks import SCENARIOS
+from core.ports import ServiceId
+from core.rundir import utc_now
+from infra.embedded.programs import ProgramId, ensure
+from infra.embedded.programs import versions as program_versions
+from k6.model import ScenarioResult
+from report.build import PhaseRun, RunFacts, build
+from report.catalogue import catalogue
+from report.collect import collect
+from report.markdown import render_markdown
+from report.model import ErrorRow, Report, ScenarioRow, ThresholdRow
+from report.prometheus import Window
+from report.render import render_all
+from report.summary import headline
+from report.terminal import print_report
+from tasks.run import Run
+from tasks.step import known_error, step
+
+log = logging.getLogger("suite")
+SETTLED = timedelta(seconds=6)
+"""The window goes one scrape beyond the last load, so that its end is in the series."""
+POINTS = 600
+
+
+@step
+def collect_from_prometheus(run: Run) -> None:
+    """The run's window from Prometheus into pandas and parquet."""
+    started, ended = run.started, utc_now() + SETTLED
+    step_s = max(5.0, (ended - started).total_seconds() / POINTS)
+    url = run.endpoints.url(ServiceId.PROMETHEUS)
+    window = Window(started, ended)
+    run.collected = collect(url, window, step_s, catalogue(run.profile, run.run_id), run.run_id, run.directory.path)
+
+
+def collect_series(run: Run) -> None:
+    """`collect_from_prometheus`; a failure costs the series, never the report."""
+    if not run.identities:
+        return
+    try:
+        collect_from_prometheus(run)
+    except Exception as error:  # noqa: BLE001 - the report is written in every case
+        run.fail(known_error(error, "collecting"))
+
+
+@step
+def write_report(run: Run) -> Report:
+    """report.json first, then what is drawn from it."""
+    return render_all(build(_facts(run), run.collected), run.directory.path)
+
+
+def summary(run: Run, report: Report) -> str:
+    """One sentence for the flow run's state."""
+    return f"{headline(report)} Report: {run.directory.path / 'report.html'}"
+
+
+def publish(run: Run, report: Report) -> None:
+    """The end in the terminal, and Prefect's artifacts: a table of checks, the short report, a link to the long one."""
+    print_report(report, run.directory.path, Console(stderr=False))
+    if FlowRunContext.get() is None:
+        return
+    rows = [{"check": row.id, "verdict": row.verdict.value, "seen": row.observed} for row in report.checks]
+    create_table_artifact(rows, key="checks", description=f"{report.verdict}: checks of run {report.run_id}")
+    create_markdown_artifact(render_markdown(report), key="report", description=f"Run {report.run_id}")
+    create_link_artifact((run.directory.path / "report.html").as_uri(), key="report-html", link_text="report.html")
+
+
+def _facts(run: Run) -> RunFacts:
+    return RunFacts(
+        run_id=run.run_id,
+        target=run.profile.name,
+        backend=run.backend.name,
+        load=run.load.name,
+        started=run.started,
+        ended=utc_now(),
+        phases=[PhaseRun(row.phase, row.started, row.ended, row.note) for row in run.phases],
+        checks=list(run.results.values()),
+        scenarios_asked=run.scenarios,
+        scenarios=[_scenario_row(result) for result in run.scenario_results.values()],
+        errors=[ErrorRow.of(error) for error in run.errors],
+        ledger=run.ledger,
+        versions=_versions(run),
+        interrupted=128 + run.stopped_by if run.stopped_by else None,
+    )
+
+
+def _versions(run: Run) -> dict[str, str]:
+    k6 = program_versions(ensure([ProgramId.K6]))
+    return {**k6, **run.backend.versions(), **run.profile.versions}
+
+
+def _scenario_row(result: ScenarioResult) -> ScenarioRow:
+    return ScenarioRow(
+        id=result.scenario,
+        name=SCENARIOS[result.scenario],
+        requests=result.requests,
+        rate=result.rate_per_s,
+        p50_ms=result.p50_ms,
+        p95_ms=result.p95_ms,
+        p99_ms=result.p99_ms,
+        error_rate=result.error_rate,
+        dropped_iterations=result.dropped_iterations,
+        iterations=result.iterations,
+        outcomes=result.outcomes,
+        started=result.started,
+        ended=result.ended,
+        thresholds=tuple(ThresholdRow(**row.model_dump()) for row in result.thresholds),
+        counters=result.counters,
+        error=ErrorRow(**result.error) if result.error else None,
+    )

@@ -1,0 +1,119 @@
+"""One run: what it was asked for, where it happens, and what it has found so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bots.plan import BotResult
+from core.checks import Check, blocked, blockers, check, of_phase
+from core.errors import SuiteError
+from core.ports import Endpoints
+from core.request import Request
+from core.rundir import RunDirectory, utc_now
+from core.words import Phase, Verdict, worst
+from dashboards.sampler import Samples
+from infra.stack import Backend, Identity
+from k6.model import ScenarioResult
+from report.store import Collected
+from targets.adapter import Fixtures
+from targets.load import Load
+from targets.model import Profile
+
+
+@dataclass
+class PhaseRecord:
+    """When a phase ran and what came of it."""
+
+    phase: Phase
+    started: datetime
+    ended: datetime | None = None
+    note: str = ""
+
+
+class Interrupted(SuiteError):
+    """Somebody asked the run to stop; what was found so far is reported."""
+
+
+class Run:
+    """The state of one run. Flows pass it on; only `record` and `fail` add findings.
+
+    A plain class, not a model: Prefect looks into models and dataclasses for futures, and there are none here.
+    """
+
+    def __init__(
+        self, request: Request, profile: Profile, load: Load, directory: RunDirectory, backend: Backend
+    ) -> None:
+        self.request = request
+        self.profile = profile
+        self.load = load
+        self.directory = directory
+        self.backend = backend
+        self.endpoints: Endpoints = profile.endpoints()
+        self.started = utc_now()
+        self.stop = threading.Event()
+        self.stopped_by = 0  # number of the signal
+        self.results: dict[str, Check] = {}
+        self.errors: list[SuiteError] = []
+        self.phases: list[PhaseRecord] = []
+        self.identities: dict[str, Identity] = {}
+        self.fixtures: Fixtures | None = None
+        self.scenario_results: dict[str, ScenarioResult] = {}
+        self.topic_ends: Mapping[str, int] = {}  # before the load
+        self.origin_loads_before: float | None = None
+        self.samples: Samples | None = None
+        self.bot: BotResult | None = None
+        self.collected: Collected | None = None
+        self.ledger: dict[str, Any] = {}
+
+    @property
+    def run_id(self) -> str:
+        return self.directory.run_id
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Letters of the scenarios that this run puts on the target, in order."""
+        return tuple(s for s in self.profile.scenarios if not self.request.scenario or s in self.request.scenario)
+
+    def checkpoint(self) -> None:
+        """Between steps: Interrupted when the run was asked to stop."""
+        if self.stop.is_set():
+            raise Interrupted("the run was asked to stop", cure="What was measured until then is in the report.")
+
+    def record(self, result: Check) -> Check:
+        self.results[result.id] = result
+        return result
+
+    def fail(self, error: SuiteError) -> None:
+        """Keep an error for the report, once."""
+        if error not in self.errors:
+            self.errors.append(error)
+
+    def observe(self, id: str, look: Callable[[], Check]) -> Check:
+        """Record what `look` finds for check `id`, or that something it needs stands in the way."""
+        self.checkpoint()
+        by = blockers(id, self.results)
+        return self.record(blocked(id, by) if by else look())
+
+    def begin(self, phase: Phase) -> PhaseRecord:
+        record = PhaseRecord(phase, utc_now())
+        self.phases.append(record)
+        return record
+
+    def verdict_of(self, phase: Phase) -> Verdict:
+        """The worst verdict of the phase's checks that are there."""
+        return worst(self.results[spec.id].verdict for spec in of_phase(phase) if spec.id in self.results)
+
+    def settle(self, phase: Phase, error: SuiteError | None) -> None:
+        """Give every check of the phase that has no result yet one: ERROR with its cause, or what blocks it."""
+        for spec in of_phase(phase):
+            if spec.id in self.results:
+                continue
+            by = blockers(spec.id, self.results)
+            if by:
+                self.record(blocked(spec.id, by))
+            elif error is not None:
+                self.record(check(spec.id, Verdict.ERROR, str(error)))

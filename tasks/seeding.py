@@ -1,0 +1,44 @@
+"""Seeding as a check: what the profile promises, compared with what was read back from the target's stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.checks import Check, passed_if
+from targets.adapter import Seed
+from targets.model import Profile
+
+
+def seed_check(profile: Profile, seed: Seed) -> Check:
+    """`seed-readback`: users, products, search words, posts and the coupon's stock."""
+    problems = list(_problems(profile, seed))
+    words = f"{len(profile.catalogue.search_words)} search words at their known counts"
+    counts = f"{seed.users} load users, {seed.products} products, {words}, {seed.posts} posts"
+    good = f"{counts}, coupon stock {seed.coupon_stock}"
+    return passed_if(
+        "seed-readback",
+        not problems,
+        "; ".join(problems) or f"{good}, in {seed.duration_s:.1f} s",
+        users=seed.users,
+        products=seed.products,
+        posts=seed.posts,
+        search_hits=dict(seed.search_hits),
+        coupon_stock=seed.coupon_stock,
+        duration_s=round(seed.duration_s, 2),
+    )
+
+
+def _problems(profile: Profile, seed: Seed) -> Iterable[str]:
+    least = (
+        ("load users", seed.users, profile.users.pool.count),
+        ("products", seed.products, profile.catalogue.products),
+        ("posts", seed.posts, profile.catalogue.posts),
+    )
+    for what, seen, wanted in least:
+        if seen < wanted:
+            yield f"{seen} {what}, at least {wanted} expected"
+    for word, wanted in profile.catalogue.search_words.items():
+        if seed.search_hits.get(word) != wanted:
+            yield f"'{word}' is found {seed.search_hits.get(word, 0)} times, {wanted} expected"
+    if seed.coupon_stock != profile.coupon.stock:
+        yield f"the coupon's stock is {seed.coupon_stock}, {profile.coupon.stock} expected"

@@ -1,0 +1,67 @@
+"""Starting the stack, proving that it lived, and leaving it as it was found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from core.checks import Check, check, passed_if
+from core.ports import EXPORTERS, PORTAL, STORES, Endpoints, ServiceId
+from core.words import Verdict
+from infra.verify.alive import stack_alive_check
+from tasks.run import Run
+from tasks.step import known_error, step
+
+log = logging.getLogger("suite")
+WHOLE_STACK = (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS, ServiceId.ZIPKIN)
+
+
+def start_whole_stack(run: Run) -> None:
+    """Everything that a load needs; what runs already is used as it is."""
+    start_services(run, WHOLE_STACK)
+
+
+@step
+def start_services(run: Run, services: Sequence[ServiceId]) -> None:
+    """Start what is missing of `services`, wait until it is ready, and note who it is."""
+    run.backend.start(services)
+    run.backend.wait_ready(services)
+    known = (*services, ServiceId.KAFKA_BOT)
+    run.profile = run.profile.at(Endpoints({service: run.backend.endpoint(service) for service in known}))
+    run.endpoints = run.profile.endpoints()
+    for service in services:
+        run.identities.setdefault(service, run.backend.identity(service))
+
+
+@step
+def stack_alive(run: Run) -> Check:
+    """Compare each service's process with the one that was started."""
+    return stack_alive_check(run.identities, {name: run.backend.identity(ServiceId(name)) for name in run.identities})
+
+
+def verify_stack_alive(run: Run) -> None:
+    """`stack-alive`, also after a failure and an interruption."""
+    run.record(stack_alive(run) if run.identities else check("stack-alive", Verdict.NO_DATA, "nothing was started"))
+
+
+@step
+def take_down(run: Run) -> Check:
+    """Keep the logs, stop what this run started, and look that it is gone."""
+    run.backend.collect_logs(run.directory.logs)
+    if run.request.keep_stack:
+        run.backend.keep()
+        return check("teardown-clean", Verdict.SKIPPED, "--keep-stack: the stack was left running on request")
+    run.backend.stop()
+    leftovers = [f"{left.service}: {left.what}" for left in run.backend.leftovers()]
+    observed = "; ".join(leftovers) or "nothing that this run started is left"
+    return passed_if("teardown-clean", not leftovers, observed, left=leftovers)
+
+
+def leave_stack(run: Run) -> None:
+    """`teardown-clean`; what cannot be taken down is an error of its own, and the report is still written."""
+    try:
+        run.record(take_down(run))
+    except Exception as error:  # noqa: BLE001 - the report must still be written
+        known = known_error(error, "teardown")
+        run.fail(known)
+        run.record(check("teardown-clean", Verdict.ERROR, str(known)))
