@@ -1,0 +1,1 @@
+"""Dashboards as code, and the engine that asks their panels' queries as Grafana would."""

@@ -1,0 +1,91 @@
+"""Phase 4's claims, judged from what the sampler saw: every panel had data, live panels moved under load."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from core.checks import Check, check, passed_if
+from core.words import Verdict
+from dashboards import bottleneck_detection, load_test_overview
+from dashboards.engine import State
+from dashboards.model import Traffic
+from dashboards.sampler import PanelSamples, Samples
+
+ANY_TRAFFIC = tuple(Traffic)
+PROVISIONED = "dashboards-provisioned"
+
+
+def k6_panels_check(samples: Samples) -> Check:
+    """`k6-panels`: the k6 panels of Load Test Overview had data under load."""
+    k6 = [each for each in samples.panels if load_test_overview.is_k6(each.panel)]
+    return _data_check("k6-panels", k6, ANY_TRAFFIC)
+
+
+def panels_data_check(samples: Samples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> Check:
+    """`panels-data`: every panel that the load's `traffic` feeds had data."""
+    return _data_check("panels-data", samples.panels, traffic)
+
+
+def dashboard_live_check(samples: Samples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> Check:
+    """`dashboard-live`: every live panel of Bottleneck Detection that the load's `traffic` feeds moved."""
+    mine = [each for each in samples.panels if each.panel.dashboard == bottleneck_detection.UID and each.panel.live]
+    asked = [each for each in mine if each.panel.needs in traffic]
+    if unanswered := _unanswered("dashboard-live", asked):
+        return unanswered
+    still = [each for each in asked if each.state is not State.LIVE]
+    observed = f"{len(asked) - len(still)} of {len(asked)} live panels moved under load"
+    reasons = [f"{each.panel.title}: {each.cause or 'stayed at one value'}" for each in still]
+    return passed_if(
+        "dashboard-live", not still, _sentence(observed, reasons), **_evidence(mine), not_fed=_not_fed(mine, traffic)
+    )
+
+
+def dashboards_provisioned_check() -> Check:
+    """`dashboards-provisioned` where there is no Grafana."""
+    observed = "no Grafana in this backend: not published as a package; the panels' queries were asked directly"
+    return check(PROVISIONED, Verdict.SKIPPED, observed)
+
+
+def panel_verdict(seen: PanelSamples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> tuple[Verdict, str]:
+    """(verdict, reason) of one panel: NO_DATA without data, FAIL where it had to move and did not."""
+    if not seen.state.has_data and seen.panel.needs not in traffic:
+        return Verdict.SKIPPED, f"this load made no {seen.panel.needs}"
+    if not seen.state.has_data:
+        return Verdict.NO_DATA, seen.error or seen.cause
+    if seen.panel.live and seen.panel.needs in traffic and seen.state is State.CONSTANT:
+        return Verdict.FAIL, "stayed at one value under load"
+    return Verdict.PASS, ""
+
+
+def _data_check(id: str, panels: Sequence[PanelSamples], traffic: Collection[Traffic]) -> Check:
+    if unanswered := _unanswered(id, panels):
+        return unanswered
+    asked = [each for each in panels if each.state.has_data or each.panel.needs in traffic]
+    without = [each for each in asked if not each.state.has_data]
+    observed = f"{len(asked) - len(without)} of {len(asked)} panels had data under load"
+    reasons = [f"{each.panel.title} ({each.state}): {each.error or each.cause}" for each in without]
+    return passed_if(
+        id, not without, _sentence(observed, reasons), **_evidence(panels), not_fed=_not_fed(panels, traffic)
+    )
+
+
+def _unanswered(id: str, panels: Sequence[PanelSamples]) -> Check | None:
+    """NO_DATA when Prometheus never answered, or nobody asked."""
+    if any(each.answered for each in panels):
+        return None
+    looks = max((each.looks for each in panels), default=0)
+    error = next((each.error for each in panels if each.error), "the sampler took no look")
+    return check(id, Verdict.NO_DATA, f"none of {looks} looks was answered: {error}", looks=looks)
+
+
+def _sentence(observed: str, reasons: Sequence[str]) -> str:
+    return f"{observed}. {'. '.join(reasons)}." if reasons else observed
+
+
+def _evidence(panels: Sequence[PanelSamples]) -> Mapping[str, object]:
+    looks = [each.looks for each in panels]
+    return {"panels": {each.panel.id: each.state.value for each in panels}, "looks": max(looks, default=0)}
+
+
+def _not_fed(panels: Sequence[PanelSamples], traffic: Collection[Traffic]) -> list[str]:
+    return [each.panel.id for each in panels if each.panel.needs not in traffic]
