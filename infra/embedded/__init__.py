@@ -1,0 +1,1 @@
+"""The embedded backend: the real programs, run as local processes (architecture.md, "Backends")."""

@@ -1,0 +1,1 @@
+"""MySQL's accounts: configuration of the server, and the exporter's user over SQL."""

@@ -1,0 +1,1 @@
+"""Prometheus: what is scraped under which names, and the recording rules."""
