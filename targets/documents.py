@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +17,9 @@ Path_ = tuple[str | int, ...]
 
 def read_document(path: Path, model: type[Model]) -> Model:
     """The document at `path` as `model`; ConfigError with file and line for everything that is wrong with it."""
-    node = _compose(path)
+    node, content = _parse(path)
     try:
-        return model.model_validate(_plain(path))
+        return model.model_validate(content)
     except ValidationError as error:
         problems = [_problem(node, dict(detail)) for detail in error.errors()]
         first = problems[0][0]
@@ -37,23 +38,47 @@ def find_document(name: str, folder: Path, what: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def _plain(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def _compose(path: Path) -> yaml.Node:
+def _parse(path: Path) -> tuple[yaml.Node, Any]:
+    """The document with line numbers, and as plain values."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        node, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(
             f"not valid YAML: {error.problem}", where=f"{path}:{line}", cure="Correct the syntax on that line."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path), cure="Give a readable UTF-8 file.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"cannot be read: {reason}", where=str(path), cure="Give a YAML file in UTF-8.") from error
     if node is None:
         raise ConfigError("the file is empty", where=str(path), cure="See targets/portal.yaml for an example.")
-    return node
+    _refuse_key_given_twice(path, node)
+    return node, content
+
+
+def _refuse_key_given_twice(path: Path, root: yaml.Node) -> None:
+    """YAML would let the last one win in silence."""
+    for mapping in _mappings(root):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if key.value in seen:
+                where = f"{path}:{key.start_mark.line + 1}"
+                raise ConfigError(f"key '{key.value}' is given twice", where=where, cure="Keep one of them.")
+            seen.add(key.value)
+
+
+def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """Every mapping of the document once, also where an alias makes it hold itself."""
+    ahead, known = [root], set[int]()
+    while ahead:
+        node = ahead.pop()
+        if id(node) not in known and isinstance(node, yaml.MappingNode):
+            yield node
+            ahead += [value for _, value in node.value]
+        elif id(node) not in known and isinstance(node, yaml.SequenceNode):
+            ahead += node.value
+        known.add(id(node))
 
 
 def _problem(root: yaml.Node, detail: dict[str, Any]) -> tuple[int, str]:
@@ -64,9 +89,8 @@ def _problem(root: yaml.Node, detail: dict[str, Any]) -> tuple[int, str]:
         return _line(root, location), f"unknown key '{key}'"
     if detail["type"] == "missing":
         return _line(root, location), f"missing key '{key}'"
-    return _line(
-        root, location
-    ), f"'{key}': {detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r:.80})"
+    found = "" if key.endswith("password") else f" (found {detail['input']!r:.80})"
+    return _line(root, location), f"'{key}': {detail['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _line(root: yaml.Node, location: Path_) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from urllib.parse import urlsplit
 
 from core.errors import TargetRefused
 from targets.model import Profile
 
+_TRICKS = re.compile(r"[\\\s]")
+_NUMBERS = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*\.?")
 _CURE = "Load goes to this machine only: use 127.0.0.1, ::1 or localhost."
 
 
@@ -28,15 +31,24 @@ def require_loopback(address: str, where: str) -> None:
 
 def _host(address: str, where: str) -> str:
     """The host of a plainly written address; tricks of notation are refused, not interpreted."""
-    parts = urlsplit(address if "://" in address else f"tcp://{address}")
-    suspicious = "\\" in address or any(character.isspace() for character in address) or "@" in parts.netloc
-    if suspicious or not parts.hostname:
+    host = _plain_host(address)
+    if not host:
         raise TargetRefused(f"'{address}' is not a plain scheme://host:port", where=where, cure=_CURE)
-    return parts.hostname
+    return host
+
+
+def _plain_host(address: str) -> str | None:
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        if parts.hostname and _NUMBERS.fullmatch(parts.hostname):
+            ipaddress.ip_address(parts.hostname)  # not 0177.0.0.1 or 127.1, which resolvers read in different ways
+    except ValueError:
+        return None
+    return None if _TRICKS.search(address) or "@" in parts.netloc else parts.hostname
 
 
 def _resolve(host: str, where: str) -> set[str]:
     try:
         return {str(row[4][0]) for row in socket.getaddrinfo(host, None)}
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TargetRefused(f"'{host}' cannot be resolved: {error}", where=where, cure=_CURE) from error

@@ -40,18 +40,19 @@ class PortalAdapter:
             users=auth["load_users"],
             products=shopping["products"],
             posts=blog["posts"],
-            search_hits=shopping["search_hits"],
+            search_hits=shopping["search"],
             coupon_stock=shopping["coupon"]["redis_stock"],
             duration_s=duration_s,
         )
 
     def fixtures(self, run_id: str) -> Fixtures:
         """A coupon of this run's own, and a product that nobody has looked at."""
+        since = datetime.now(UTC)
         coupon = {"code": f"LT-{run_id[-20:]}", "total": self._profile.coupon.stock}
         made = self._ask("POST", ServiceId.SHOPPING, "/admin/coupons", json=coupon)
         products = self._ask("GET", ServiceId.SHOPPING, "/admin/seed")["products"]
         quiet = random.randint(FIRST_QUIET_PRODUCT, products)
-        return Fixtures(mark=run_id, coupon_id=str(made["id"]), product_id=str(quiet), since=datetime.now(UTC))
+        return Fixtures(mark=run_id, coupon_id=str(made["id"]), product_id=str(quiet), since=since)
 
     def ledger_counts(self, fixtures: Fixtures) -> LedgerCounts:
         """See Adapter."""

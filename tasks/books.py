@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 
 from bots.broker import Broker
@@ -84,12 +85,9 @@ def origin_loads(run: Run, since: datetime) -> float | None:
         return None
     series = run.profile.cache.origin_loads
     labels = ",".join(f'{name}="{value}"' for name, value in series.labels.items())
-    prometheus = Prometheus(run.endpoints.url(ServiceId.PROMETHEUS))
     fresh = f"sum({series.name}{{{labels}}} and timestamp({series.name}{{{labels}}}) >= {since.timestamp():.3f})"
-    try:
+    with closing(Prometheus(run.endpoints.url(ServiceId.PROMETHEUS))) as prometheus:
         seen = wait_for(lambda: prometheus.instant(fresh, utc_now().timestamp()), bool, SCRAPED_WITHIN_S)
-    finally:
-        prometheus.close()
     return seen[0].points[0][1] if seen else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from core.checks import SCENARIOS, Check, check
 from core.errors import SuiteError
@@ -18,7 +18,7 @@ from dashboards.engine import Engine
 from dashboards.model import Traffic
 from dashboards.pages import all_panels
 from dashboards.prometheus import Prometheus
-from dashboards.sampler import Sampler
+from dashboards.sampler import Sampler, Samples
 from dashboards.verify import k6_panels_check
 from infra.embedded.programs import ProgramId, ensure
 from infra.portal_faults import switch_on
@@ -35,6 +35,10 @@ log = logging.getLogger("suite")
 
 SERIES_WITHIN_S = 10.0
 """k6 pushes every second and once more at its end."""
+
+
+RANGE_POINTS = 10_000
+"""Prometheus answers at most 11,000 points a series."""
 
 
 @step
@@ -57,14 +61,21 @@ def sampling(run: Run) -> Iterator[None]:
     """Ask every panel's query beside the load; afterwards keep what they answered over the load's window."""
     panels = all_panels(run.profile.metrics)
     engine = Engine.of(run.endpoints.url(ServiceId.PROMETHEUS), run.profile.metrics, run.run_id)
-    with Sampler(engine, panels) as sampler:
-        yield
-    run.samples = sampler.samples()
-    if run.scenario_results:
-        started = min(result.started for result in run.scenario_results.values()).timestamp()
-        ended = max(result.ended for result in run.scenario_results.values()).timestamp()
-        rows = draw_answers(engine, run.samples, started, ended, traffic(run))
-        (run.directory.metrics / "panels.json").write_text(json.dumps(rows), encoding="utf-8")
+    with closing(engine.prometheus):
+        with Sampler(engine, panels) as sampler:
+            yield
+        _keep_samples(run, engine, sampler.samples())
+
+
+def _keep_samples(run: Run, engine: Engine, samples: Samples) -> None:
+    """What the panels showed under load, and their answers over the load's window in metrics/panels.json."""
+    run.samples = samples
+    if not run.scenario_results:
+        return
+    started = min(result.started for result in run.scenario_results.values()).timestamp()
+    ended = max(result.ended for result in run.scenario_results.values()).timestamp()
+    rows = draw_answers(engine, samples, started, ended, traffic(run))
+    (run.directory.metrics / "panels.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
 def traffic(run: Run) -> tuple[Traffic, ...]:
@@ -143,22 +154,24 @@ def _say(progress: Progress) -> None:
 
 def _series_present(run: Run) -> dict[str, bool]:
     """Scenario letter -> the native histogram of its requests is in Prometheus under this run's id."""
-    labels = 'run_id="%s",scenario="%s"'
-    query = f"histogram_count(sum(last_over_time(k6_http_req_duration_seconds{{{labels}}}[1h])))"
-    prometheus = Prometheus(run.endpoints.url(ServiceId.PROMETHEUS))
-    try:
+    with closing(Prometheus(run.endpoints.url(ServiceId.PROMETHEUS))) as prometheus:
         return {
-            scenario: _has_samples(prometheus, query % (run.run_id, SCENARIOS[scenario]), result.ended.timestamp())
+            scenario: _requests_in_series(prometheus, run.run_id, result) > 0
             for scenario, result in run.scenario_results.items()
         }
-    finally:
-        prometheus.close()
 
 
-def _has_samples(prometheus: Prometheus, query: str, at: float) -> bool:
+def _requests_in_series(prometheus: Prometheus, run_id: str, result: ScenarioResult) -> float:
+    """The histogram's largest count in the scenario's window: it is cumulative and ends with a stale marker.
+
+    A range, not `last_over_time`: Prometheus 2.42 answers that without the histograms.
+    """
+    labels = f'run_id="{run_id}",scenario="{SCENARIOS[result.scenario]}"'
+    start, end = result.started.timestamp(), result.ended.timestamp() + SERIES_WITHIN_S
+    step_s = max(1.0, (end - start) / RANGE_POINTS)
     try:
-        answer = prometheus.instant(query, at + SERIES_WITHIN_S)
+        series = prometheus.range(f"histogram_count(sum(k6_http_req_duration_seconds{{{labels}}}))", start, end, step_s)
     except SuiteError as error:
         log.warning("%s", error)
-        return False
-    return bool(answer) and answer[0].points[0][1] > 0
+        return 0.0
+    return max((value for each in series for _, value in each.points), default=0.0)

@@ -9,6 +9,7 @@ from core.checks import Check, check, passed_if
 from core.ports import EXPORTERS, PORTAL, STORES, Endpoints, ServiceId
 from core.words import Verdict
 from infra.verify.alive import stack_alive_check
+from targets.adapter import adapter_for
 from tasks.run import Run
 from tasks.step import known_error, step
 
@@ -46,15 +47,23 @@ def verify_stack_alive(run: Run) -> None:
 
 @step
 def take_down(run: Run) -> Check:
-    """Keep the logs, stop what this run started, and look that it is gone."""
+    """Remove the run's rows, keep the logs, stop what this run started, and look that it is gone."""
+    left_on_target = _clean_up(run)
     run.backend.collect_logs(run.directory.logs)
     if run.request.keep_stack:
         run.backend.keep()
         return check("teardown-clean", Verdict.SKIPPED, "--keep-stack: the stack was left running on request")
     run.backend.stop()
-    leftovers = [f"{left.service}: {left.what}" for left in run.backend.leftovers()]
+    leftovers = [f"{left.service}: {left.what}" for left in run.backend.leftovers()] + left_on_target
     observed = "; ".join(leftovers) or "nothing that this run started is left"
     return passed_if("teardown-clean", not leftovers, observed, left=leftovers)
+
+
+def _clean_up(run: Run) -> list[str]:
+    """Remove the rows that this run made on the target; returns what could not be removed."""
+    if run.fixtures is None:
+        return []
+    return [f"the run's rows on {left}" for left in adapter_for(run.profile).clean_up(run.fixtures)]
 
 
 def leave_stack(run: Run) -> None:

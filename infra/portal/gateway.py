@@ -36,7 +36,7 @@ IDLE_S = 15
 """An idle upstream connection is closed here, long before the service would close it."""
 UPSTREAM_CONNECTIONS = 200
 
-_DECEIVING = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\\\", re.IGNORECASE)
+_DECEIVING = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\", re.IGNORECASE)
 """Paths that a service could read as others than those which were checked here."""
 _NOT_FORWARDED = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "date", "server")

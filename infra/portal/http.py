@@ -105,10 +105,15 @@ async def payload(request: Request, model: type[M]) -> M:
         return model.model_validate_json(await request.body() or b"{}")
     except ValidationError as error:
         details = [
-            {"field": ".".join(map(str, e["loc"])), "message": e["msg"], "rejectedValue": e.get("input")}
+            {"field": ".".join(map(str, e["loc"])), "message": e["msg"], "rejectedValue": _json_of(e.get("input"))}
             for e in error.errors(include_url=False, include_context=False)
         ]
         raise ApiError(400, "C002", "Invalid input", details=details) from error
+
+
+def _json_of(rejected: object) -> object:
+    """What was rejected, as JSON can carry it: a body that is no JSON is bytes."""
+    return rejected.decode(errors="replace") if isinstance(rejected, bytes) else rejected
 
 
 def client_ip(request: Request) -> str:

@@ -29,7 +29,7 @@ SCHEMA = (
         reference_id VARCHAR(100) COLLATE utf8mb4_bin,
         created_at DATETIME(6) NOT NULL,
         UNIQUE (user_id, reference_id),
-        KEY (reference_id))""",
+        KEY (created_at))""",
 )
 
 

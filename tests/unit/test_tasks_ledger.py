@@ -39,6 +39,7 @@ def result(scenario: str, outcomes: dict[str, int], **counters: int) -> Scenario
         p95_ms=2.0,
         p99_ms=3.0,
         error_rate=0.0,
+        wrong_answers=0,
         iterations=500,
         dropped_iterations=0,
         outcomes=outcomes,

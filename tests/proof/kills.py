@@ -1,0 +1,105 @@
+"""docs/kills.md: each of twelve processes is killed under load, and the run must say so (`make proof`).
+
+python -m tests.proof.kills [VICTIM ...]
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.ports import ServiceId
+from core.settings import ROOT
+from tests.proof.suite_process import SuiteProcess
+
+VICTIMS = (
+    "k6",
+    ServiceId.PROMETHEUS,
+    ServiceId.MYSQL,
+    ServiceId.REDIS,
+    ServiceId.KAFKA,
+    ServiceId.ELASTICSEARCH,
+    ServiceId.ZIPKIN,
+    ServiceId.MYSQL_EXPORTER,
+    ServiceId.REDIS_EXPORTER,
+    ServiceId.KAFKA_EXPORTER,
+    ServiceId.CADVISOR,
+    ServiceId.GATEWAY,
+)
+PAGE = ROOT / "docs" / "kills.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one kill."""
+
+    victim: str
+    verdict: str
+    exit_code: int
+    named_by: list[str]
+    orphans: list[str]
+    seconds: float
+
+    @property
+    def caught(self) -> bool:
+        return self.verdict not in ("PASS", "none") and self.exit_code != 0 and bool(self.named_by) and not self.orphans
+
+
+def kill_under_load(victim: str) -> Row:
+    """One run with its own stack; `victim` gets SIGKILL while scenario A runs."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="suite-kill-") as folder:
+        run = SuiteProcess(Path(folder))
+        try:
+            run.wait_until_under_load()
+            run.kill(victim, signal.SIGKILL)
+        finally:
+            ended = run.end()
+        verdict = ended.report["verdict"] if ended.report else "none"
+        named = ended.named(victim) if ended.report else []
+    return Row(victim, verdict, ended.exit_code, named, ended.orphans, time.monotonic() - began)
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The table as Markdown, with date and machine."""
+    head = (
+        "# Killed under load\n\n"
+        "Each process gets SIGKILL while scenario A runs; the run must not be PASS, name the dead one, write its\n"
+        f"report and leave no process behind. Made by `make proof` on {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, "
+        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}.\n\n"
+        "| killed | run verdict | exit code | named by | processes left | caught |\n|---|---|---|---|---|---|\n"
+    )
+    lines = [
+        f"| {row.victim} | {row.verdict} | {row.exit_code} | {', '.join(row.named_by) or '-'} "
+        f"| {len(row.orphans)} | {'yes' if row.caught else 'NO'} |\n"
+        for row in rows
+    ]
+    caught = sum(row.caught for row in rows)
+    return f"{head}{''.join(lines)}\n{caught} of {len(rows)} caught.\n"
+
+
+def main(victims: Sequence[str]) -> int:
+    """Kill each, print a line a kill; the page is written only when all victims were tried."""
+    rows = []
+    for victim in victims or VICTIMS:
+        row = kill_under_load(victim)
+        rows.append(row)
+        said = f"{row.verdict}, exit {row.exit_code}, named by {', '.join(row.named_by) or 'nobody'}"
+        print(
+            f"{'ok  ' if row.caught else 'MISS'} {victim}: {said}, {len(row.orphans)} left, {row.seconds:.0f} s",
+            flush=True,
+        )
+    if not victims:
+        PAGE.write_text(page(rows), encoding="utf-8")
+    return 0 if all(row.caught for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
