@@ -1,0 +1,116 @@
+"""How k6 is called: arguments and environment of one run.
+
+The Prometheus output reads its settings from the process environment only (corrections 1). Nothing of the caller's own
+K6_* variables, k6 configuration or proxies reaches k6: they could send load or samples elsewhere (guard.md 21, 22).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings import ROOT, process_environment
+from k6.model import ScenarioRequest
+from k6.plan import planned_s, scenario_name
+
+SCRIPTS = ROOT / "k6" / "scenarios"
+PUSH_INTERVAL = "1s"
+"""C and E last seconds: k6's 5 s would leave one sample of them (corrections 19)."""
+WEB_DASHBOARD_FROM_S = 30.0
+"""k6's web dashboard takes a sample every 10 s and exports nothing from shorter runs."""
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"})
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where one run's files are; `plan` and `config` are private and go when the run ends."""
+
+    plan: Path
+    config: Path
+    summary: Path
+    log: Path
+    web_dashboard: Path
+
+    @classmethod
+    def of(cls, out_dir: Path, private: Path) -> Files:
+        return cls(
+            plan=private / "plan.json",
+            config=private / "k6.json",
+            summary=out_dir / "summary.json",
+            log=out_dir / "k6.log",
+            web_dashboard=out_dir / "web-dashboard.html",
+        )
+
+
+def k6_arguments(request: ScenarioRequest, files: Files, api: str) -> list[str]:
+    """The command line; the labels of corrections 21 are tags of every sample. `api` is `host:port`."""
+    name = scenario_name(request.scenario)
+    return [
+        *_dies_with_its_parent(),
+        str(request.k6.path),
+        "run",
+        "--quiet",
+        "--no-color",
+        "--no-usage-report",
+        f"--config={files.config}",
+        f"--address={api}",
+        "--log-format=json",
+        f"--tag=run_id={request.run_id}",
+        f"--tag=scenario={name}",
+        f"--tag=generator={request.generator}",
+        *(["--out=experimental-prometheus-rw"] if request.remote_write_url else []),
+        str(SCRIPTS / f"{name}.js"),
+    ]
+
+
+def k6_environment(request: ScenarioRequest, files: Files, caller: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of k6; `caller` is this process' own by default."""
+    kept = process_environment() if caller is None else caller
+    return {
+        **{name: value for name, value in kept.items() if not _is_dropped(name)},
+        **request.k6.env,
+        "SUITE_PLAN": str(files.plan),
+        "SUITE_SUMMARY": str(files.summary),
+        "K6_AUTO_EXTENSION_RESOLUTION": "false",
+        **_remote_write(request),
+        **_web_dashboard(request, files),
+    }
+
+
+def has_web_dashboard(request: ScenarioRequest) -> bool:
+    return planned_s(request.scenario, request.load, request.profile) >= WEB_DASHBOARD_FROM_S
+
+
+def _is_dropped(name: str) -> bool:
+    return name.startswith("K6_") or name.lower() in PROXIES
+
+
+def _remote_write(request: ScenarioRequest) -> dict[str, str]:
+    """Native histograms (corrections 2); stale markers, so that k6_vus ends with its run and not 5 minutes later."""
+    if request.remote_write_url is None:
+        return {}
+    return {
+        "K6_PROMETHEUS_RW_SERVER_URL": request.remote_write_url,
+        "K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM": "true",
+        "K6_PROMETHEUS_RW_PUSH_INTERVAL": PUSH_INTERVAL,
+        "K6_PROMETHEUS_RW_STALE_MARKERS": "true",
+    }
+
+
+def _web_dashboard(request: ScenarioRequest, files: Files) -> dict[str, str]:
+    """Port -1: the dashboard is exported, not served."""
+    if not has_web_dashboard(request):
+        return {}
+    return {
+        "K6_WEB_DASHBOARD": "true",
+        "K6_WEB_DASHBOARD_PORT": "-1",
+        "K6_WEB_DASHBOARD_EXPORT": str(files.web_dashboard),
+    }
+
+
+def _dies_with_its_parent() -> list[str]:
+    """No load without a run that watches it: where util-linux is there, k6 is killed when its parent dies."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

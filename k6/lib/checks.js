@@ -1,0 +1,76 @@
+// Sending the load's requests and checking their answers, at a cost that leaves the generator out of the measurement.
+//
+// What is normal costs nothing: a counter moves only for a status other than 200 and for a body that is not right.
+// A body stays bytes, and the fields that matter are read from it in one pass (`res.json(path)` runs natively): the
+// design's three checks, each of which parses the body, halve what k6 can send (programs.md, yardsticks).
+import http from 'k6/http';
+import { Counter } from 'k6/metrics';
+import { plan } from './config.js';
+
+// Statuses that the result tells apart; any other is "other". 429 is an outcome of its own (corrections 20).
+const STATUSES = [0, 201, 204, 302, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504];
+
+const answers = Object.fromEntries(STATUSES.map((status) => [status, new Counter(`answers_${status}`)]));
+const otherAnswers = new Counter('answers_other');
+const wrongAnswers = new Counter('wrong_answers');
+
+/** Statuses that are no failed request: "done", and those that the scenario declares besides. */
+export function expectStatuses(...besides) {
+  http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }, ...besides));
+}
+
+/** Sends one request of the load. */
+export function send(route, url, body, params) {
+  const res = http.request(plan.routes[route].method, url, body, params);
+  const status = res.status;
+  if (status !== 200) {
+    (answers[status] || otherAnswers).add(1);
+  }
+  return res;
+}
+
+/** True for the statuses that mean "done". */
+export function isDone(res) {
+  const status = res.status; // reading a field of an answer crosses from Go: once is enough
+  return status >= 200 && status < 300;
+}
+
+/** The value at `path` of the answer's body; undefined when it is not there or the body is no JSON. */
+export function valueAt(res, path) {
+  return res.status === 0 ? undefined : res.json(path);
+}
+
+/** For `checkApiResponse`: the success mark and the value at `path`, in one reading. */
+export function successAnd(path) {
+  return `[${plan.responses.success},${path}]`;
+}
+
+/**
+ * Checks the body of an answer that is done: success, and `isRight` of the value that `fields` (of `successAnd`) names.
+ * Returns that value, or undefined when the answer cannot be used. Other statuses are k6's http_req_failed.
+ */
+export function checkApiResponse(res, name, fields, isRight) {
+  if (!isDone(res)) {
+    return undefined;
+  }
+  const found = res.json(fields); // what is not there leaves no place: [true], or [value]; no JSON is undefined
+  if (found && found[0] === true && isRight(found[1])) {
+    return found[1];
+  }
+  countWrong(name);
+  return undefined;
+}
+
+/** Counts an answer whose body is not what its status says. */
+export function countWrong(name) {
+  wrongAnswers.add(1, { name });
+}
+
+export function isThere(value) {
+  return value !== undefined && value !== null;
+}
+
+/** For lists: `path.#` is the number of items at `path`. */
+export function isPositive(value) {
+  return value > 0;
+}

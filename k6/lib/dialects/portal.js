@@ -1,0 +1,27 @@
+// The reference portal's bodies: what only code can say about the platform (architecture.md, "A profile is data").
+
+/** Where an answer names the thing that was asked for. */
+export const paths = {
+  product: 'data.id',
+  post: 'data.id',
+  cart: 'data.id',
+  order: 'data.orderNumber',
+  coupon: 'data.id',
+};
+
+/** One piece of a product for the cart. */
+export function cartItem(productId) {
+  return { productId: Number(productId), quantity: 1 };
+}
+
+/** An order of the checked-out cart; the receiver's name is the run's mark, by which its rows are found again. */
+export function order(mark) {
+  return {
+    shippingAddress: {
+      receiverName: mark,
+      receiverPhone: '010-0000-0000',
+      zipCode: '04524',
+      address1: 'Load test',
+    },
+  };
+}

@@ -1,0 +1,54 @@
+"""k6's log: kept in the run directory with a bound, and read for what went wrong.
+
+A target that is down makes one warning a request; 500 a second for ten minutes would fill a small disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+FIRST_LINES = 10_000
+LAST_LINES = 1_000
+COMPLAINTS_AT_MOST = 5
+
+
+def keep_log(lines: Iterable[bytes], path: Path) -> None:
+    """Copy `lines` to `path`: the first FIRST_LINES, the last LAST_LINES, and how many between were left out."""
+    last: deque[bytes] = deque(maxlen=LAST_LINES)
+    left_over = 0
+    with path.open("wb") as file:
+        for number, line in enumerate(lines):
+            if number < FIRST_LINES:
+                file.write(line)
+                file.flush()
+            else:
+                last.append(line)
+                left_over += 1
+        if left_over > LAST_LINES:
+            note = {"level": "info", "msg": f"{left_over - LAST_LINES} lines left out here"}
+            file.write(json.dumps(note).encode() + b"\n")
+        file.writelines(last)
+
+
+def complaints(path: Path) -> tuple[str, ...]:
+    """The distinct messages of level error in k6's log, at most five, each without its trace-back."""
+    if not path.exists():
+        return ()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        found = dict.fromkeys(message for line in file if (message := _error_of(line)))
+    return tuple(found)[:COMPLAINTS_AT_MOST]
+
+
+def _error_of(line: str) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line.strip() if line.startswith(("panic:", "fatal error:")) else ""
+    if not isinstance(entry, dict) or entry.get("level") not in ("error", "fatal", "panic"):
+        return ""
+    message = str(entry.get("msg", "")).partition("\n\tat ")[0].partition("\nat ")[0]
+    detail = str(entry.get("error", ""))
+    return " ".join(part for part in (message.removeprefix("Error: ").strip(), detail) if part)

@@ -1,0 +1,140 @@
+"""The plan of one scenario: the document by which its script knows target, users and load numbers.
+
+k6 gets no load flags: they would override the script's scenarios. All numbers stand in the plan, the script makes its
+options from them (anchors.md, traps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.checks import SCENARIOS
+from core.errors import ConfigError
+from k6.model import ScenarioRequest
+from targets.load import Load
+from targets.model import Profile, UserPool
+
+HERD_AFTER_EXPIRY_S = 1.0
+"""E's herd starts this long after the TTL, counted from the start of the warm-up request (corrections 8)."""
+SETUP_TIMEOUT_S = 120.0
+"""Bound of a script's setup(): 500 logins at the platform's 20 a second take 25 s (platform.md 1)."""
+GRACEFUL_STOP_S = 30.0
+"""k6's own default: how long iterations may finish after a scenario's end."""
+
+
+def scenario_name(scenario: str) -> str:
+    """Script name of a scenario given by letter or name; ConfigError for any other."""
+    name = SCENARIOS.get(scenario, scenario)
+    if name not in SCENARIOS.values():
+        known = ", ".join(SCENARIOS.values())
+        raise ConfigError(f"unknown scenario '{scenario}'", cure=f"Known: {known}; or the letter in front.")
+    return name
+
+
+def herd_starts_s(profile: Profile) -> float:
+    """Seconds from the warm-up to E's herd; ConfigError where the target has no cache."""
+    if profile.cache is None:
+        raise ConfigError(
+            f"target '{profile.name}' has no cache",
+            where=SCENARIOS["e"],
+            cure="Leave scenario E out, or give the profile its `cache`.",
+        )
+    return profile.cache.ttl_s + HERD_AFTER_EXPIRY_S
+
+
+def planned_s(scenario: str, load: Load, profile: Profile) -> float:
+    """Longest time of the scenario's load in seconds, without setup() and the graceful stop."""
+    match scenario:
+        case "a":
+            return load.a.ramp_up_s + load.a.steady_s + load.a.ramp_down_s
+        case "b":
+            return load.b.duration_s
+        case "c":
+            return load.c.max_duration_s
+        case "d":
+            return load.d.ramp_up_s + load.d.steady_s + load.d.ramp_down_s
+        case _:
+            return herd_starts_s(profile) + load.e.max_duration_s
+
+
+def offered_iterations(scenario: str, load: Load) -> float | None:
+    """Iterations that an arrival-rate scenario asks for; None for the others, whose number follows the target."""
+    if scenario == "b":
+        return load.b.rate_per_s * load.b.duration_s
+    if scenario == "d":
+        d = load.d
+        ramp_up = (d.start_rate_per_s + d.rate_per_s) / 2 * d.ramp_up_s
+        return ramp_up + d.rate_per_s * d.steady_s + d.rate_per_s / 2 * d.ramp_down_s
+    return None
+
+
+def max_vus(scenario: str, load: Load) -> int | None:
+    """VUs that an arrival-rate scenario may use; None for the others."""
+    return {"b": load.b.max_vus, "d": load.d.max_vus}.get(scenario)
+
+
+def plan_document(request: ScenarioRequest) -> dict[str, Any]:
+    """The plan as JSON values. It holds passwords and tokens: write it where only its owner can read.
+
+    ConfigError when the load does not fit k6 or the target.
+    """
+    profile = request.profile
+    _require_whole_rates(request.load)
+    if request.scenario == "c":
+        _require_users(request)
+    return {
+        "scenario": scenario_name(request.scenario),
+        "run_id": request.run_id,
+        "run_mark": request.run_mark,
+        "base_url": profile.base_url,
+        "dialect": profile.dialect,
+        "data_may_be_written": profile.data_may_be_written,
+        "routes": {name: route.model_dump(mode="json") for name, route in profile.routes.items()},
+        "responses": profile.responses.model_dump(mode="json"),
+        "users": {
+            "email": profile.users.email,
+            "password": profile.users.password.get_secret_value(),
+            "pool": _pool(profile.users.pool),
+        },
+        "search_words": dict(profile.catalogue.search_words),
+        "load": getattr(request.load, request.scenario).model_dump(mode="json"),
+        "coupon_id": request.coupon_id,
+        "product_id": request.product_id,
+        "herd_starts_s": herd_starts_s(profile) if request.scenario == "e" else None,
+        "setup_timeout_s": SETUP_TIMEOUT_S,
+        "tokens": list(request.tokens),
+    }
+
+
+def _pool(pool: UserPool) -> Mapping[str, Any]:
+    return {**pool.model_dump(mode="json"), "password": pool.password.get_secret_value()}
+
+
+def _require_whole_rates(load: Load) -> None:
+    for key, rate in (
+        ("b.rate_per_s", load.b.rate_per_s),
+        ("d.rate_per_s", load.d.rate_per_s),
+        ("d.start_rate_per_s", load.d.start_rate_per_s),
+    ):
+        if rate != int(rate):
+            raise ConfigError(
+                f"'{key}' is {rate}, k6 takes whole numbers", where=f"load '{load.name}'", cure="Round it."
+            )
+
+
+def _require_users(request: ScenarioRequest) -> None:
+    """C needs one user, and one token if they are given, for each iteration (corrections 6)."""
+    users, pool = request.load.c.users, request.profile.users.pool.count
+    if users > pool:
+        raise ConfigError(
+            f"'c.users' is {users}, but the target's pool has {pool} users: one would take two coupons",
+            where=f"load '{request.load.name}', target '{request.profile.name}'",
+            cure="Lower c.users, or seed more users and raise users.pool.count.",
+        )
+    if request.tokens and len(request.tokens) < users:
+        raise ConfigError(
+            f"{len(request.tokens)} tokens for {users} users",
+            where="scenario c-coupon-spike",
+            cure="Give a token for every user, or none: then the script logs them in.",
+        )

@@ -1,0 +1,146 @@
+"""From k6's summary (written by lib/summary.js) to the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.errors import LoadError
+from k6.command import Files
+from k6.exit_codes import ENDED_BY_ITSELF, meaning
+from k6.log_file import complaints
+from k6.model import GeneratorFigures, ScenarioRequest, ScenarioResult, Threshold
+from k6.plan import max_vus, offered_iterations, scenario_name
+
+_LOAD = "part:load"
+_LATENCY = f"http_req_duration{{expected_response:true,{_LOAD}}}"
+_ANSWERS = "answers_"  # lib/checks.js counts every status other than 200 so
+_K6_COUNTERS = frozenset({"http_reqs", "iterations", "dropped_iterations", "data_sent", "data_received"})
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process ended. `cut_short` says who ended it, "" when it ended by itself."""
+
+    exit_code: int
+    started: datetime
+    ended: datetime
+    cut_short: str = ""
+    run_delay_ratio: float | None = None
+
+
+class Summary:
+    """k6's end-of-test metrics by name; empty when k6 did not come so far."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self._metrics: Mapping[str, Mapping[str, Any]] = document.get("metrics", {})
+
+    @classmethod
+    def read(cls, files: Files) -> Summary:
+        try:
+            return cls(json.loads(files.summary.read_bytes()))
+        except FileNotFoundError:
+            return cls({})
+
+    def values(self, metric: str) -> Values:
+        found: Values = self._metrics.get(metric, {}).get("values", {})
+        return found
+
+    def count(self, metric: str) -> int:
+        return int(self.values(metric).get("count", 0))
+
+    def outcomes(self) -> dict[str, int]:
+        """Requests by status; those of statuses that the script does not name are "other"."""
+        found = {
+            name.removeprefix(_ANSWERS): n for name, n in self._own_counters().items() if name.startswith(_ANSWERS)
+        }
+        found["200"] = self.count(f"http_reqs{{{_LOAD}}}") - sum(found.values())
+        return {status: number for status, number in sorted(found.items()) if number > 0}
+
+    def counters(self) -> dict[str, int]:
+        """What the script counts of its business, such as orders_created."""
+        return {name: number for name, number in self._own_counters().items() if not name.startswith(_ANSWERS)}
+
+    def _own_counters(self) -> dict[str, int]:
+        return {
+            name: self.count(name)
+            for name, metric in sorted(self._metrics.items())
+            if metric["type"] == "counter" and "{" not in name and name not in _K6_COUNTERS
+        }
+
+    def thresholds(self) -> tuple[Threshold, ...]:
+        rows = [Threshold.model_validate(row) for row in self.document.get("thresholds", [])]
+        return tuple(sorted(rows, key=lambda row: (row.metric, row.expression)))
+
+    def moment(self, key: str) -> datetime | None:
+        milliseconds = self.document.get(key)
+        return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def scenario_result(request: ScenarioRequest, files: Files, ending: Ending) -> ScenarioResult:
+    """The result of a k6 that has ended, whatever it left behind."""
+    summary = Summary.read(files)
+    started, ended = _window(summary, ending)
+    requests = summary.count(f"http_reqs{{{_LOAD}}}")
+    latency = summary.values(_LATENCY)
+    answered = latency.get("count", 0) > 0
+    said = complaints(files.log)
+    by_itself = ending.exit_code in ENDED_BY_ITSELF and not ending.cut_short
+    return ScenarioResult(
+        scenario=request.scenario,
+        exit_code=ending.exit_code,
+        ended_by_itself=by_itself,
+        started=started,
+        ended=ended,
+        requests=requests,
+        rate_per_s=requests / max((ended - started).total_seconds(), 1e-3),
+        p50_ms=latency["med"] if answered else None,
+        p95_ms=latency["p(95)"] if answered else None,
+        p99_ms=latency["p(99)"] if answered else None,
+        error_rate=summary.values(f"http_req_failed{{{_LOAD}}}")["rate"] if requests else None,
+        iterations=summary.count(f"iterations{{{_LOAD}}}"),
+        dropped_iterations=summary.count("dropped_iterations"),
+        wrong_answers=summary.count("wrong_answers"),
+        outcomes=summary.outcomes(),
+        counters=summary.counters(),
+        thresholds=summary.thresholds(),
+        generator=_generator(request, summary, ending),
+        log=files.log,
+        web_dashboard=files.web_dashboard if files.web_dashboard.exists() else None,
+        complaints=said,
+        error=None if by_itself else _error(request, ending, said, files),
+    )
+
+
+def _window(summary: Summary, ending: Ending) -> tuple[datetime, datetime]:
+    """The load as the script saw it; the process' own times where the script did not come so far."""
+    started = summary.moment("load_started_ms") or ending.started
+    ended = summary.moment("ended_ms") or ending.ended
+    return min(started, ended), ended
+
+
+def _generator(request: ScenarioRequest, summary: Summary, ending: Ending) -> GeneratorFigures:
+    durations = summary.values(f"iteration_duration{{{_LOAD}}}")
+    return GeneratorFigures(
+        offered_iterations=offered_iterations(request.scenario, request.load),
+        max_vus=max_vus(request.scenario, request.load),
+        allocated_vus=int(summary.values("vus_max").get("max", 0)),
+        mean_iteration_s=durations["avg"] / 1000 if durations.get("count") else None,
+        run_delay_ratio=ending.run_delay_ratio,
+    )
+
+
+def _error(request: ScenarioRequest, ending: Ending, said: tuple[str, ...], files: Files) -> dict[str, str]:
+    why = ending.cut_short or meaning(ending.exit_code)
+    last = f": {said[-1]}" if said else ""
+    return LoadError(
+        f"k6 did not end by itself, {why}{last}",
+        where=f"scenario {scenario_name(request.scenario)}",
+        cure=f"See {files.log}.",
+    ).as_row()

@@ -1,0 +1,164 @@
+"""Runs one scenario: the only module that starts k6.
+
+python -m k6.runner --help        # by hand; k6/run.sh calls it
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import SetupError
+from core.rundir import utc_now
+from k6.command import Files, k6_arguments, k6_environment
+from k6.log_file import keep_log
+from k6.model import Progress, ScenarioRequest, ScenarioResult
+from k6.plan import GRACEFUL_STOP_S, SETUP_TIMEOUT_S, plan_document, planned_s, scenario_name
+from k6.progress import ProgressReader, free_address, processors, run_delay_s
+from k6.result import Ending, scenario_result
+from targets.guard import refuse_unless_loopback, require_loopback
+
+log = logging.getLogger("k6")
+
+PROGRESS_EVERY_S = 2.0
+LOOK_EVERY_S = 0.1
+STOP_WITHIN_S = 10.0
+"""After SIGINT k6 pushes its last samples and writes the summary; then it is killed."""
+OVERTIME_S = 60.0
+"""A k6 that runs longer than setup, load and graceful stop may take, and this, hangs."""
+
+
+def run_scenario(
+    request: ScenarioRequest, on_progress: Callable[[Progress], None], stop: threading.Event
+) -> ScenarioResult:
+    """Run one scenario to its end, or until `stop` is set.
+
+    `on_progress` is called every two seconds. A k6 that fails is a result with `error`, not an exception.
+    TargetRefused when anything would be sent elsewhere than to this machine, ConfigError when the load does not fit k6
+    or the target, SetupError when k6 is not there; each before the first request.
+    """
+    refuse_unless_loopback(request.profile)
+    if request.remote_write_url is not None:
+        require_loopback(request.remote_write_url, "Prometheus remote write")
+    if not os.access(request.k6.path, os.X_OK):
+        raise SetupError("k6 cannot be started", where=str(request.k6.path), cure="Run `make setup`, which builds it.")
+    request.out_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="suite-k6-") as private:
+        files = _written(request, Path(private))
+        ending = _run(request, files, on_progress, stop)
+        return scenario_result(request, files, ending)
+
+
+def _written(request: ScenarioRequest, private: Path) -> Files:
+    """The plan, and an empty k6 configuration in place of the user's own; `private` is a folder of mode 0700."""
+    files = Files.of(request.out_dir.resolve(), private)
+    files.summary.unlink(missing_ok=True)
+    files.plan.touch(mode=0o600)
+    files.plan.write_text(json.dumps(plan_document(request)), encoding="utf-8")
+    files.config.write_text("{}", encoding="utf-8")
+    return files
+
+
+def _run(
+    request: ScenarioRequest, files: Files, on_progress: Callable[[Progress], None], stop: threading.Event
+) -> Ending:
+    api = free_address()
+    planned = planned_s(request.scenario, request.load, request.profile)
+    name = scenario_name(request.scenario)
+    log.info("%s: starting k6, load '%s', at most %.0f s", name, request.load.name, planned)
+    started, began = utc_now(), time.monotonic()
+    process = _start(k6_arguments(request, files, api), k6_environment(request, files))
+    assert process.stdout is not None
+    keeper = threading.Thread(target=keep_log, args=(process.stdout, files.log), name=f"k6-log-{request.scenario}")
+    keeper.start()
+    reader = ProgressReader(name, api, planned)
+    try:
+        watch = _watch(process, reader, on_progress, stop, SETUP_TIMEOUT_S + planned + GRACEFUL_STOP_S + OVERTIME_S)
+    finally:
+        _kill(process)
+        reader.close()
+        keeper.join()
+        process.stdout.close()
+    log.info("%s: k6 ended after %.1f s with exit code %d", name, time.monotonic() - began, process.returncode)
+    delay = watch.run_delay_s
+    return Ending(
+        exit_code=process.returncode,
+        started=started,
+        ended=utc_now(),
+        cut_short=watch.cut_short,
+        run_delay_ratio=None if delay is None else delay / (time.monotonic() - began) / processors(),
+    )
+
+
+def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """k6 in a session of its own: a Ctrl-C at the terminal reaches the run, which then stops k6 in order."""
+    return subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@dataclass(frozen=True)
+class _Watch:
+    cut_short: str
+    run_delay_s: float | None
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    reader: ProgressReader,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+    limit_s: float,
+) -> _Watch:
+    """Look at k6 until it ends, end it when `stop` is set or `limit_s` is over."""
+    began = next_report = time.monotonic()
+    delay: float | None = None
+    while process.poll() is None:
+        if stop.wait(LOOK_EVERY_S):
+            return _Watch(_interrupt(process, "the run was stopped"), delay)
+        now = time.monotonic()
+        if now - began > limit_s:
+            return _Watch(_interrupt(process, f"it hung: {limit_s:.0f} s is more than it may take"), delay)
+        if now >= next_report:
+            next_report = now + PROGRESS_EVERY_S
+            delay = run_delay_s(process.pid) or delay
+            if progress := reader.read():
+                on_progress(progress)
+    return _Watch("", delay)
+
+
+def _interrupt(process: subprocess.Popen[bytes], reason: str) -> str:
+    """SIGINT: k6 still pushes its last samples and writes the summary; `_kill` follows if that takes too long."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        return f"{reason}, and it had to be killed {STOP_WITHIN_S:.0f} s later"
+    return reason
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+if __name__ == "__main__":
+    from k6.command_line import main
+
+    sys.exit(main())

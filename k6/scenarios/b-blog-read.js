@@ -1,0 +1,96 @@
+// B: reading the blog at a fixed rate, 70 % lists and 30 % details (design 4.3 B). Open model: no sleep.
+import { Session, account, said, setupLogin } from '../lib/auth.js';
+import { checkApiResponse, expectStatuses, isPositive, successAnd, valueAt } from '../lib/checks.js';
+import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
+import { dialect } from '../lib/dialect.js';
+import { FAILED, latency, thresholds } from '../lib/thresholds.js';
+
+export { handleSummary } from '../lib/summary.js';
+
+const LIST_SHARE = 0.7; // design 4.3 B
+const PAGES_AT_MOST = 10; // design 4.3 B: page = random * 10
+
+const load = plan.load;
+const posts = plan.responses.posts;
+const POST_IDS = `${posts.items}.#.${posts.id}`;
+const POST_COUNT = successAnd(`${posts.items}.#`);
+const POST = successAnd(dialect.paths.post);
+expectStatuses();
+
+export const options = Object.assign({}, commonOptions, {
+  scenarios: {
+    blog_read: {
+      executor: 'constant-arrival-rate',
+      rate: load.rate_per_s,
+      timeUnit: '1s',
+      duration: seconds(load.duration_s),
+      preAllocatedVUs: load.pre_allocated_vus,
+      maxVUs: load.max_vus,
+      tags: LOAD,
+    },
+  },
+  thresholds: thresholds({
+    [latency()]: ['p(95)<100'], // design 4.3 B: http_req_duration
+    [FAILED]: ['rate<0.001'], // design 4.3 B: http_req_failed
+    [latency('post_list')]: ['p(95)<80'], // design 4.3 B: {name:post_list}
+    [latency('post_detail')]: ['p(95)<50'], // design 4.3 B: {name:post_detail}
+  }),
+});
+
+/** Signs in and reads which posts there are: random ids would be 404 (corrections 5). */
+export function setup() {
+  const grant = setupLogin();
+  const reader = new Session(account, grant);
+  const pages = [];
+  while (pages.length < PAGES_AT_MOST) {
+    const ids = postsOnPage(reader, pages.length);
+    if (ids.length === 0) {
+      break;
+    }
+    pages.push(ids);
+  }
+  if (pages.length === 0) {
+    throw new Error(`setup: ${urlOf('post_list')} lists no posts; seed the target first.`);
+  }
+  return { grant, pages: pages.length, ids: pages.flat(), load_started_ms: Date.now() };
+}
+
+function postsOnPage(reader, page) {
+  const res = reader.call('post_list', pageUrl('post_list', posts, page), null, 'setup_post_list');
+  if (res.status !== 200) {
+    throw new Error(`setup: ${said(res)}`);
+  }
+  return valueAt(res, POST_IDS) || [];
+}
+
+// What a VU makes of setup()'s data, once.
+let session = null;
+let pageUrls = [];
+let known = [];
+
+function begin({ grant, pages, ids }) {
+  session = new Session(account, grant);
+  pageUrls = Array.from({ length: pages }, (_, page) => pageUrl('post_list', posts, page));
+  known = ids.map((id) => ({ url: urlOf('post_detail', id), isRight: (answered) => answered === id }));
+}
+
+export default function (data) {
+  if (session === null) {
+    begin(data);
+  }
+  if (!session.ready()) {
+    return;
+  }
+  if (Math.random() < LIST_SHARE) {
+    const res = session.call('post_list', oneOf(pageUrls));
+    checkApiResponse(res, 'post_list', POST_COUNT, isPositive);
+  } else {
+    const post = oneOf(known);
+    const res = session.call('post_detail', post.url);
+    checkApiResponse(res, 'post_detail', POST, post.isRight);
+  }
+}
+
+function oneOf(list) {
+  return list[Math.floor(Math.random() * list.length)];
+}

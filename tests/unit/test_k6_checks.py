@@ -1,0 +1,136 @@
+"""What the checks of the load phase say of made-up results."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.words import Verdict
+from k6.checks import generator_valid_check, k6_run_check, thresholds_check
+from k6.model import GeneratorFigures, ScenarioResult, Threshold
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+HELD = Threshold(metric="http_req_failed{part:load}", expression="rate<0.001", ok=True, samples=100)
+BREACHED = Threshold(metric="http_req_duration{name:x}", expression="p(95)<80", ok=False, samples=100)
+EMPTY = Threshold(metric="http_req_duration{name:login}", expression="p(95)<150", ok=True, samples=0)
+FAILURE = {"where": "scenario b-blog-read", "what": "k6 did not end by itself, the script threw", "cure": "See k6.log."}
+
+
+def result(scenario: str = "b", figures: dict[str, Any] | None = None, **changes: Any) -> ScenarioResult:
+    """50/s for 10 s, all of it made, 10 of 100 VUs busy."""
+    generator: dict[str, Any] = {
+        "offered_iterations": 500, "max_vus": 100, "allocated_vus": 10, "mean_iteration_s": 0.1,
+        "run_delay_ratio": 0.01,
+        **(figures or {}),
+    }  # fmt: skip
+    given: dict[str, Any] = {
+        "scenario": scenario, "exit_code": 0, "ended_by_itself": True, "started": BEGAN,
+        "ended": BEGAN + timedelta(seconds=10), "requests": 500, "rate_per_s": 50.0, "p50_ms": 1.0, "p95_ms": 2.0,
+        "p99_ms": 3.0, "error_rate": 0.0, "iterations": 500, "dropped_iterations": 0, "wrong_answers": 0,
+        "outcomes": {"200": 500}, "counters": {}, "thresholds": (HELD,), "generator": GeneratorFigures(**generator),
+        "log": Path("k6.log"), "web_dashboard": None, "complaints": (), "error": None, **changes,
+    }  # fmt: skip
+    return ScenarioResult(**given)
+
+
+class TestThresholds:
+    @pytest.mark.parametrize(
+        ("thresholds", "verdict"),
+        [
+            pytest.param((HELD,), Verdict.PASS, id="all held"),
+            pytest.param((HELD, BREACHED), Verdict.FAIL, id="one breached"),
+            pytest.param((HELD, EMPTY), Verdict.NO_DATA, id="one without samples: k6 passes it, we do not"),
+            pytest.param((BREACHED, EMPTY), Verdict.FAIL, id="a breach is a breach"),
+            pytest.param((), Verdict.NO_DATA, id="no thresholds at all"),
+        ],
+    )
+    def test_verdict(self, thresholds: tuple[Threshold, ...], verdict: Verdict) -> None:
+        assert thresholds_check(result(thresholds=thresholds)).verdict is verdict
+
+    def test_is_the_scenarios_own_check_and_lists_each_threshold(self) -> None:
+        check = thresholds_check(result("d", thresholds=(HELD, BREACHED)))
+        assert check.id == "scenario-d-thresholds"
+        assert "http_req_duration{name:x}: p(95)<80" in check.observed
+        assert [row["samples"] for row in check.evidence["thresholds"]] == [100, 100]
+
+    def test_names_what_had_no_samples(self) -> None:
+        assert "http_req_duration{name:login}" in thresholds_check(result(thresholds=(EMPTY,))).observed
+
+    @pytest.mark.parametrize(("wrong", "verdict"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
+    def test_bodies_that_are_not_right_are_failures(self, wrong: int, verdict: Verdict) -> None:
+        # 1 of 500 is 0.2 %, the bound 0.1 %
+        assert thresholds_check(result(wrong_answers=wrong)).verdict is verdict
+
+    def test_a_run_that_did_not_end_claims_nothing(self) -> None:
+        check = thresholds_check(result(error=FAILURE, ended_by_itself=False, exit_code=107))
+        assert check.verdict is Verdict.NO_DATA
+        assert check.observed == FAILURE["what"]
+
+
+class TestK6Run:
+    def test_passes_with_every_scenario_ended_and_seen(self) -> None:
+        check = k6_run_check([result("a"), result("b", exit_code=99)], {"a": True, "b": True})
+        assert check.verdict is Verdict.PASS
+        assert check.evidence["exit_codes"] == {"a-shopping-flow": 0, "b-blog-read": 99}
+
+    def test_fails_and_names_the_scenario_without_series(self) -> None:
+        refused = "Failed to send the time series data to the endpoint: connection refused"
+        check = k6_run_check([result("a"), result("b", complaints=(refused,))], {"a": True, "b": False})
+        assert check.verdict is Verdict.FAIL
+        assert "no k6 series in Prometheus of b-blog-read" in check.observed
+        assert "connection refused" in check.observed
+
+    def test_fails_when_k6_did_not_end_by_itself(self) -> None:
+        check = k6_run_check([result(error=FAILURE, ended_by_itself=False, exit_code=107)], {"b": True})
+        assert check.verdict is Verdict.FAIL
+        assert FAILURE["what"] in check.observed
+
+    def test_has_no_data_without_a_run(self) -> None:
+        assert k6_run_check([], {}).verdict is Verdict.NO_DATA
+
+
+class TestGenerator:
+    @pytest.mark.parametrize(
+        ("case", "verdict"),
+        [
+            pytest.param(result(), Verdict.PASS, id="all of the load was made"),
+            pytest.param(result(iterations=499, dropped_iterations=1), Verdict.INVALID, id="0.2 % dropped"),
+            pytest.param(result(iterations=490), Verdict.INVALID, id="98 % made"),
+            pytest.param(result(figures={"run_delay_ratio": 0.2}), Verdict.INVALID, id="k6 had no processor"),
+            pytest.param(result(figures={"run_delay_ratio": None}), Verdict.PASS, id="no schedstat here"),
+            pytest.param(
+                # 400 iterations of 2.4 s in 10 s keep 96 of 100 VUs busy: the target is too slow, not k6
+                result(iterations=400, dropped_iterations=100, figures={"allocated_vus": 100, "mean_iteration_s": 2.4}),
+                Verdict.PASS,
+                id="all VUs wait for the target",
+            ),
+            pytest.param(
+                result(
+                    iterations=400,
+                    dropped_iterations=100,
+                    figures={"allocated_vus": 100, "mean_iteration_s": 2.4, "run_delay_ratio": 0.2},
+                ),
+                Verdict.INVALID,
+                id="all VUs wait, but k6 had no processor either",
+            ),
+            pytest.param(
+                result("c", figures={"offered_iterations": None, "max_vus": None, "run_delay_ratio": 0.5}),
+                Verdict.PASS,
+                id="a burst is not judged by its wait for a processor",
+            ),
+        ],
+    )
+    def test_verdict(self, case: ScenarioResult, verdict: Verdict) -> None:
+        assert generator_valid_check([case]).verdict is verdict
+
+    def test_tells_its_figures(self) -> None:
+        check = generator_valid_check([result(iterations=499, dropped_iterations=1)])
+        assert check.observed == "b-blog-read: 1 iterations (0.20%) were not started"
+        assert check.evidence["figures"]["b-blog-read"]["dropped_iterations"] == 1
+
+    def test_has_no_data_when_nothing_ran_to_its_end(self) -> None:
+        broken = result(error=FAILURE, ended_by_itself=False, exit_code=107)
+        assert generator_valid_check([broken]).verdict is Verdict.NO_DATA
