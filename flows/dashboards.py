@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tasks.dashboards as steps
 from core.words import Phase
 from flows.phase import phase_flow
-from tasks import dashboards as steps
 from tasks.run import Run
 from tasks.stack import start_whole_stack
 

@@ -13,6 +13,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
+import tasks.report as steps
 from core.request import BackendName, PortChoice, Request, ScenarioId
 from core.words import Phase
 from flows.dashboards import dashboards
@@ -22,7 +23,6 @@ from flows.kafka_bot import kafka_bot
 from flows.load import load as load_phase
 from flows.logs import kept_in_file
 from flows.tracing import tracing
-from tasks import report as steps
 from tasks.opening import open_run
 from tasks.stack import leave_stack, verify_stack_alive
 from tasks.step import verdict_state

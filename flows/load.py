@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+import tasks.books as books
+import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
-from tasks import books
-from tasks import load as steps
 from tasks.run import Run
 from tasks.stack import start_whole_stack
 

@@ -69,11 +69,11 @@ def kill_under_load(victim: str) -> Row:
 
 def page(rows: Sequence[Row]) -> str:
     """The table as Markdown, with date and machine."""
+    made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
     head = (
         "# Killed under load\n\n"
         "Each process gets SIGKILL while scenario A runs; the run must not be PASS, name the dead one, write its\n"
-        f"report and leave no process behind. Made by `make proof` on {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, "
-        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}.\n\n"
+        f"report and leave no process behind. Made by `make proof` on {made}.\n\n"
         "| killed | run verdict | exit code | named by | processes left | caught |\n|---|---|---|---|---|---|\n"
     )
     lines = [
