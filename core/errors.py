@@ -11,6 +11,10 @@ SuiteError
 
 from __future__ import annotations
 
+import logging
+
+log = logging.getLogger("suite")
+
 
 class SuiteError(Exception):
     """One failure as a person needs it: what happened, where, and what to do."""
@@ -53,3 +57,15 @@ class LoadError(SuiteError):
 
 class VerificationError(SuiteError):
     """Something that was written could not be read back."""
+
+
+def known_error(error: Exception, where: str) -> SuiteError:
+    """The error itself when it is ours; else one sentence, with the trace-back in the log file only."""
+    if isinstance(error, SuiteError):
+        return error
+    log.debug("unexpected error in %s", where, exc_info=error)
+    return SuiteError(
+        f"unexpected {type(error).__name__}: {error}",
+        where=where,
+        cure="The trace-back is in logs/suite.log of the run directory; please report it.",
+    )

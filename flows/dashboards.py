@@ -6,7 +6,7 @@ import tasks.dashboards as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import start_whole_stack
+from tasks.stack import require_whole_stack
 
 
 @phase_flow(Phase.DASHBOARDS)
@@ -15,7 +15,7 @@ def dashboards(run: Run) -> None:
 
     Alone (`--phase dashboards`) it puts 30 s of scenario B on the target itself.
     """
-    start_whole_stack(run)
+    require_whole_stack(run)
     if Phase.LOAD not in run.request.phases:
         steps.own_load(run)
     run.observe("panels-data", lambda: steps.panels_data(run))

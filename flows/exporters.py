@@ -7,13 +7,13 @@ from core.words import Phase
 from flows.phase import phase_flow
 from tasks.exporters import create_exporter_account, exporter_metrics, prometheus_targets
 from tasks.run import Run
-from tasks.stack import start_services
+from tasks.stack import require_services
 
 
 @phase_flow(Phase.EXPORTERS)
 def exporters(run: Run) -> None:
     """Start what is missing, make the exporter's database user; every exporter answers, every target is UP."""
-    start_services(run, (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS))
+    require_services(run, (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS))
     create_exporter_account(run)
     run.observe("exporter-metrics", lambda: exporter_metrics(run))
     run.observe("prometheus-targets", lambda: prometheus_targets(run))

@@ -24,7 +24,7 @@ from flows.load import load as load_phase
 from flows.logs import kept_in_file
 from flows.tracing import tracing
 from tasks.opening import open_run
-from tasks.stack import leave_stack, verify_stack_alive
+from tasks.stack import stack_alive, take_down
 from tasks.step import verdict_state
 
 log = logging.getLogger("suite")
@@ -42,7 +42,7 @@ def _doc(name: str) -> Any:
     return Field(description=_FIELDS[name].description)
 
 
-@flow(name="full-suite", validate_parameters=True)
+@flow(name="full-suite", flow_run_name="{load} · {target}", validate_parameters=True)
 def full_suite(
     target: Annotated[str, _doc("target")] = "portal",
     backend: Annotated[BackendName | None, _doc("backend")] = None,
@@ -76,9 +76,9 @@ def carry_out(request: Request) -> State[Any]:
     with kept_in_file(run.directory.logs), stop_on_signals(run):
         for phase in request.phases:
             PHASE_FLOWS[phase](run, return_state=True)
-        verify_stack_alive(run)
-        steps.collect_series(run)
-        leave_stack(run)
+        run.attempt("stack-alive", lambda: run.record(stack_alive(run)))
+        run.attempt("collecting", lambda: steps.collect_from_prometheus(run))
+        run.attempt("teardown", lambda: run.record(take_down(run)))
         report = steps.write_report(run)
     steps.publish(run, report)
     return verdict_state(report.verdict, steps.summary(run, report), report)

@@ -9,29 +9,28 @@ import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import start_whole_stack
+from tasks.stack import require_whole_stack
 
 
 @phase_flow(Phase.LOAD)
 def load(run: Run) -> None:
     """Seed the target, run the scenarios; k6 ran to its end, its series are there, the ledger balances."""
-    start_whole_stack(run)
+    require_whole_stack(run)
     if run.observe("seed-readback", lambda: steps.seed_readback(run)).blocks:
         return
     steps.make_fixtures(run)
     with steps.sampling(run):
         for scenario in run.scenarios:
-            run.checkpoint()
-            steps.run_scenario(run, scenario)
+            steps.put_on_target(run, scenario)
     run.observe("k6-run", lambda: steps.k6_run(run))
-    for scenario in run.scenarios:
+    for scenario in run.scenario_results:
         run.observe(f"scenario-{scenario}-thresholds", partial(steps.thresholds, run, scenario))
     run.observe("generator-valid", lambda: steps.generator_valid(run))
-    if "c" in run.scenarios:
+    if "c" in run.scenario_results:
         run.observe("ledger-coupons", lambda: books.ledger_coupons(run))
-    if "a" in run.scenarios:
+    if "a" in run.scenario_results:
         run.observe("ledger-orders", lambda: books.ledger_orders(run))
-    if "e" in run.scenarios:
+    if "e" in run.scenario_results or run.profile.cache is None:
         run.observe("cache-single-flight", lambda: books.cache_single_flight(run))
     run.observe("k6-panels", lambda: steps.k6_panels(run))
 

@@ -10,11 +10,11 @@ from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 
 from core.checks import blockers, of_phase
-from core.errors import SuiteError
+from core.errors import SuiteError, known_error
 from core.rundir import utc_now
 from core.words import Phase
 from tasks.run import Interrupted, Run
-from tasks.step import known_error, verdict_state
+from tasks.step import verdict_state
 
 log = logging.getLogger("suite")
 PhaseFlow = Flow[[Run], State[Any]]

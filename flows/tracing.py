@@ -5,14 +5,14 @@ from __future__ import annotations
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import start_whole_stack
+from tasks.stack import require_whole_stack
 from tasks.tracing import zipkin_es_index
 
 
 @phase_flow(Phase.TRACING)
 def tracing(run: Run) -> None:
     """Start Zipkin on Elasticsearch; a real request's trace is read back and its index exists."""
-    start_whole_stack(run)
+    require_whole_stack(run)
     run.observe("zipkin-es-index", lambda: zipkin_es_index(run))
 
 

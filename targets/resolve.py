@@ -8,6 +8,9 @@ from targets.guard import refuse_unless_loopback
 from targets.load import Load, load_load
 from targets.model import Profile, load_profile
 
+FAULTY_DIALECT = "portal"
+"""Only the reference portal has faults that are switched on by name."""
+
 
 def resolve(request: Request) -> tuple[Profile, Load]:
     """ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
@@ -20,4 +23,6 @@ def resolve(request: Request) -> tuple[Profile, Load]:
             f"target '{profile.name}' has no scenario {', '.join(sorted(unknown))}",
             cure=f"It has: {', '.join(profile.scenarios)}.",
         )
+    if request.fault and profile.dialect != FAULTY_DIALECT:
+        raise ConfigError(f"target '{profile.name}' has no faults to switch on", cure="Only --target portal has them.")
     return profile, load

@@ -18,6 +18,7 @@ from tasks.ledger import coupons_check, orders_check
 from tasks.run import Run
 from tasks.step import step
 
+NO_CACHE = "the target has no cache, so there is nothing to expire"
 DRAINED_WITHIN_S = 30.0
 """Notifications follow their orders through Kafka."""
 SCRAPED_WITHIN_S = 20.0
@@ -54,7 +55,7 @@ def ledger_orders(run: Run) -> Check:
 def cache_single_flight(run: Run) -> Check:
     """The herd after the expiry loaded its product from the origin once (corrections.md 8)."""
     if run.profile.cache is None:
-        return check("cache-single-flight", Verdict.SKIPPED, "the target has no cache")
+        return check("cache-single-flight", Verdict.SKIPPED, NO_CACHE)
     before, result = run.origin_loads_before, run.scenario_results["e"]
     if before is None or result.error is not None or not result.requests:
         return check("cache-single-flight", Verdict.NO_DATA, "the herd did not run, or its counter could not be read")

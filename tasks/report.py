@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
@@ -25,32 +24,22 @@ from report.render import render_all
 from report.summary import headline
 from report.terminal import print_report
 from tasks.run import Run
-from tasks.step import known_error, step
+from tasks.step import step
 
 log = logging.getLogger("suite")
-SETTLED = timedelta(seconds=6)
-"""The window goes one scrape beyond the last load, so that its end is in the series."""
 POINTS = 600
 
 
 @step
 def collect_from_prometheus(run: Run) -> None:
     """The run's window from Prometheus into pandas and parquet."""
-    started, ended = run.started, utc_now() + SETTLED
+    if not run.identities:
+        return
+    started, ended = run.started, utc_now()
     step_s = max(5.0, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
     window = Window(started, ended)
     run.collected = collect(url, window, step_s, catalogue(run.profile, run.run_id), run.run_id, run.directory.path)
-
-
-def collect_series(run: Run) -> None:
-    """`collect_from_prometheus`; a failure costs the series, never the report."""
-    if not run.identities:
-        return
-    try:
-        collect_from_prometheus(run)
-    except Exception as error:  # noqa: BLE001 - the report is written in every case
-        run.fail(known_error(error, "collecting"))
 
 
 @step
@@ -95,6 +84,9 @@ def _facts(run: Run) -> RunFacts:
 
 
 def _versions(run: Run) -> dict[str, str]:
+    """What ran; empty where the set-up failed, for then nothing did."""
+    if not run.identities:
+        return {}
     k6 = program_versions(ensure([ProgramId.K6]))
     return {**k6, **run.backend.versions(), **run.profile.versions}
 

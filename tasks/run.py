@@ -10,7 +10,7 @@ from typing import Any
 
 from bots.plan import BotResult
 from core.checks import Check, blocked, blockers, check, of_phase
-from core.errors import SuiteError
+from core.errors import SuiteError, known_error
 from core.ports import Endpoints
 from core.request import Request
 from core.rundir import RunDirectory, utc_now
@@ -91,6 +91,13 @@ class Run:
         """Keep an error for the report, once."""
         if error not in self.errors:
             self.errors.append(error)
+
+    def attempt(self, where: str, action: Callable[[], object]) -> None:
+        """Do what belongs to the end of every run; what goes wrong is kept, and the rest of the end still comes."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - the report is written in every case
+            self.fail(known_error(error, where))
 
     def observe(self, id: str, look: Callable[[], Check]) -> Check:
         """Record what `look` finds for check `id`, or that something it needs stands in the way."""

@@ -8,41 +8,45 @@ from collections.abc import Sequence
 from core.checks import Check, check, passed_if
 from core.ports import EXPORTERS, PORTAL, STORES, Endpoints, ServiceId
 from core.words import Verdict
+from infra.portal_faults import switch_all_off
 from infra.verify.alive import stack_alive_check
 from targets.adapter import adapter_for
 from tasks.run import Run
-from tasks.step import known_error, step
+from tasks.step import step
 
 log = logging.getLogger("suite")
 WHOLE_STACK = (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS, ServiceId.ZIPKIN)
 
 
-def start_whole_stack(run: Run) -> None:
-    """Everything that a load needs; what runs already is used as it is."""
-    start_services(run, WHOLE_STACK)
+def require_whole_stack(run: Run) -> None:
+    """Everything that a load needs."""
+    require_services(run, WHOLE_STACK)
+
+
+def require_services(run: Run, services: Sequence[ServiceId]) -> None:
+    """Start those that this run has not had yet: one that died in between stays dead, and `stack-alive` names it."""
+    missing = [service for service in services if service not in run.identities]
+    if missing:
+        start_services(run, missing)
 
 
 @step
 def start_services(run: Run, services: Sequence[ServiceId]) -> None:
-    """Start what is missing of `services`, wait until it is ready, and note who it is."""
+    """Start what does not run yet, wait until it is ready, and note who it is."""
     run.backend.start(services)
     run.backend.wait_ready(services)
     known = (*services, ServiceId.KAFKA_BOT)
     run.profile = run.profile.at(Endpoints({service: run.backend.endpoint(service) for service in known}))
     run.endpoints = run.profile.endpoints()
-    for service in services:
-        run.identities.setdefault(service, run.backend.identity(service))
+    run.identities.update({service: run.backend.identity(service) for service in services})
 
 
 @step
 def stack_alive(run: Run) -> Check:
     """Compare each service's process with the one that was started."""
+    if not run.identities:
+        return check("stack-alive", Verdict.NO_DATA, "nothing was started")
     return stack_alive_check(run.identities, {name: run.backend.identity(ServiceId(name)) for name in run.identities})
-
-
-def verify_stack_alive(run: Run) -> None:
-    """`stack-alive`, also after a failure and an interruption."""
-    run.record(stack_alive(run) if run.identities else check("stack-alive", Verdict.NO_DATA, "nothing was started"))
 
 
 @step
@@ -60,17 +64,9 @@ def take_down(run: Run) -> Check:
 
 
 def _clean_up(run: Run) -> list[str]:
-    """Remove the rows that this run made on the target; returns what could not be removed."""
+    """Switch faults off and remove the rows that this run made on the target; returns what could not be removed."""
+    if run.request.fault and run.fixtures is not None:
+        switch_all_off(run.endpoints)
     if run.fixtures is None:
         return []
     return [f"the run's rows on {left}" for left in adapter_for(run.profile).clean_up(run.fixtures)]
-
-
-def leave_stack(run: Run) -> None:
-    """`teardown-clean`; what cannot be taken down is an error of its own, and the report is still written."""
-    try:
-        run.record(take_down(run))
-    except Exception as error:  # noqa: BLE001 - the report must still be written
-        known = known_error(error, "teardown")
-        run.fail(known)
-        run.record(check("teardown-clean", Verdict.ERROR, str(known)))

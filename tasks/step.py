@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from core.checks import Check
-from core.errors import SuiteError
+from core.errors import known_error
 from core.words import Verdict
 
 P = ParamSpec("P")
@@ -44,18 +44,6 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def known_error(error: Exception, where: str) -> SuiteError:
-    """The error itself when it is ours; else one sentence, with the trace-back in the log file."""
-    if isinstance(error, SuiteError):
-        return error
-    log.debug("unexpected error in %s", where, exc_info=error)
-    return SuiteError(
-        f"unexpected {type(error).__name__}: {error}",
-        where=where,
-        cure="The trace-back is in logs/suite.log of the run directory; please report it.",
-    )
-
-
 def verdict_state(verdict: Verdict, message: str, data: Any = None) -> State[Any]:
     """PASS and SKIPPED are Completed, the rest Failed, with the verdict as the state's name."""
     make = Completed if verdict in (Verdict.PASS, Verdict.SKIPPED) else Failed
@@ -71,6 +59,7 @@ def _as_state(function: Callable[P, R]) -> Callable[P, State[Any]]:
             known = known_error(error, function.__name__)
             return verdict_state(Verdict.ERROR, str(known), known)
         if isinstance(value, Check):
+            log.info("%s %s: %s", value.verdict, value.id, value.observed)
             return verdict_state(value.verdict, value.observed, value)
         return Completed(data=value)
 

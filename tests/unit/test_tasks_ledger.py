@@ -46,7 +46,12 @@ def result(scenario: str, outcomes: dict[str, int], **counters: int) -> Scenario
         counters=counters,
         thresholds=(),
         generator=GeneratorFigures(
-            offered_iterations=None, max_vus=None, peak_vus=500, mean_iteration_s=None, run_delay_ratio=None
+            offered_iterations=None,
+            allocated_vus=500,
+            max_vus=None,
+            peak_vus=500,
+            mean_iteration_s=None,
+            run_delay_ratio=None,
         ),
         log=Path("k6.log"),
         web_dashboard=None,
