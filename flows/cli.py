@@ -56,11 +56,14 @@ def _run(request: Request) -> int:
 
 
 def _flow_run(request: Request) -> int:
+    # Imported here because Prefect takes seconds to load: a refusal does not wait for it.
     from flows.full_suite import full_suite
+    from flows.server import prefect_server
 
     show_in_terminal()
-    state: Any = full_suite(**request.model_dump(), return_state=True)
-    result = state.result(raise_on_failure=False)
+    with prefect_server():
+        state: Any = full_suite(**request.model_dump(), return_state=True)
+        result = state.result(raise_on_failure=False)
     if isinstance(result, SuiteError):
         raise result
     if isinstance(result, BaseException):

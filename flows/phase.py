@@ -13,6 +13,7 @@ from core.checks import blockers, of_phase
 from core.errors import SuiteError, known_error
 from core.rundir import utc_now
 from core.words import Phase
+from flows.interrupts import stop_on_signals
 from tasks.run import Interrupted, Run
 from tasks.step import verdict_state
 
@@ -26,7 +27,8 @@ def phase_flow(phase: Phase) -> Callable[[Callable[[Run], None]], PhaseFlow]:
     def decorate(body: Callable[[Run], None]) -> PhaseFlow:
         def run_phase(run: Run) -> State[Any]:
             record = run.begin(phase)
-            error = _carry_out(phase, body, run)
+            with stop_on_signals(run):  # Prefect puts a SIGTERM handler of its own around each flow
+                error = _carry_out(phase, body, run)
             run.settle(phase, error)
             record.ended = utc_now()
             verdict = run.verdict_of(phase)

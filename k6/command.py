@@ -6,11 +6,11 @@ K6_* variables, k6 configuration or proxies reaches k6: they could send load or 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.processes import dies_with_its_parent
 from core.settings import ROOT, process_environment
 from k6.model import ScenarioRequest
 from k6.plan import planned_s, scenario_name
@@ -48,7 +48,7 @@ def k6_arguments(request: ScenarioRequest, files: Files, api: str) -> list[str]:
     """The command line; the labels of corrections 21 are tags of every sample. `api` is `host:port`."""
     name = scenario_name(request.scenario)
     return [
-        *_dies_with_its_parent(),
+        *dies_with_its_parent(),
         str(request.k6.path),
         "run",
         "--quiet",
@@ -108,9 +108,3 @@ def _web_dashboard(request: ScenarioRequest, files: Files) -> dict[str, str]:
         "K6_WEB_DASHBOARD_PORT": "-1",
         "K6_WEB_DASHBOARD_EXPORT": str(files.web_dashboard),
     }
-
-
-def _dies_with_its_parent() -> list[str]:
-    """No load without a run that watches it: where util-linux is there, k6 is killed when its parent dies."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -25,7 +25,7 @@ def zipkin_es_index_check(profile: Profile, endpoints: Endpoints, timeout_s: flo
     trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
     try:
         status = _traced_request(profile, trace_id, span_id)
-        spans = wait_for(lambda: _spans(endpoints, trace_id), _complete, timeout_s)
+        answered, spans = wait_for(lambda: _spans(endpoints, trace_id), lambda seen: _complete(seen[1]), timeout_s)
         indices = wait_for(lambda: _indices(endpoints), lambda seen: _index_name() in seen, timeout_s)
     except (httpx.HTTPError, ValueError) as error:
         return check("zipkin-es-index", Verdict.FAIL, f"no answer on the way: {error!r}. {CURE}", trace_id=trace_id)
@@ -33,11 +33,12 @@ def zipkin_es_index_check(profile: Profile, endpoints: Endpoints, timeout_s: flo
     evidence: dict[str, Any] = {
         "trace_id": trace_id,
         "request_status": status,
+        "zipkin_status": answered,
         "spans": len(spans),
         "services": services,
         "indices": indices,
     }
-    problems = list(_problems(status, spans, indices))
+    problems = list(_problems(status, answered, spans, indices))
     observed = (
         f"{'; '.join(problems)}. {CURE}"
         if problems
@@ -46,11 +47,11 @@ def zipkin_es_index_check(profile: Profile, endpoints: Endpoints, timeout_s: flo
     return passed_if("zipkin-es-index", not problems, observed, **evidence)
 
 
-def _problems(status: int, spans: list[dict[str, Any]], indices: Mapping[str, int]) -> Iterable[str]:
+def _problems(status: int, answered: int, spans: list[dict[str, Any]], indices: Mapping[str, int]) -> Iterable[str]:
     if status != httpx.codes.OK:
         yield f"the traced request was answered {status}"
     if not spans:
-        yield "its trace did not come back from Zipkin"
+        yield f"its trace did not come back from Zipkin, which answered {answered} at last"
     elif not _complete(spans):
         yield "its trace holds spans of one service only"
     if not indices.get(_index_name()):
@@ -70,14 +71,11 @@ def _traced_request(profile: Profile, trace_id: str, span_id: str) -> int:
     return answer.status_code
 
 
-def _spans(endpoints: Endpoints, trace_id: str) -> list[dict[str, Any]]:
+def _spans(endpoints: Endpoints, trace_id: str) -> tuple[int, list[dict[str, Any]]]:
+    """(status, spans); a span index that was made this second answers 500 until its shard is up."""
     with http_client() as client:
         answer = client.get(endpoints.url(ServiceId.ZIPKIN, f"/api/v2/trace/{trace_id}"))
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        return []
-    answer.raise_for_status()
-    spans: list[dict[str, Any]] = answer.json()
-    return spans
+    return answer.status_code, answer.json() if answer.is_success else []
 
 
 def _complete(spans: list[dict[str, Any]]) -> bool:

@@ -99,6 +99,8 @@ class SuiteProcess:
         finally:
             self.process.kill()
             self._reader.join(10)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
         orphans = wait_for(self._orphans, lambda seen: not seen, timeout_s=30.0)
         return Ended(self.process.returncode, self._report(), self.output, orphans)
 
