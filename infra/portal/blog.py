@@ -34,12 +34,12 @@ class Blog:
     async def posts(self, request: Request) -> Response:
         """GET /posts: newest first."""
         page, size, offset = paging(request, default_size=10)
-        async with self._pool.session() as session:
-            rows = await session.rows(
-                "SELECT summary FROM posts ORDER BY published_at DESC LIMIT %s OFFSET %s", size, offset
-            )
-            total = await session.rows("SELECT COUNT(*) FROM posts")
-        return page_of([orjson.Fragment(summary) for (summary,) in rows], page, size, total[0][0])
+        rows = await self._pool.rows(
+            "SELECT summary, (SELECT COUNT(*) FROM posts) FROM posts ORDER BY published_at DESC LIMIT %s OFFSET %s",
+            *(size, offset),
+        )
+        total = rows[0][1] if rows else await self._count()
+        return page_of([orjson.Fragment(summary) for summary, _ in rows], page, size, total)
 
     async def post(self, request: Request) -> Response:
         """GET /posts/{id}."""
@@ -58,8 +58,11 @@ class Blog:
 
     async def read_back(self, _request: Request) -> Response:
         """GET /admin/seed: {posts}."""
+        return json_response({"posts": await self._count()})
+
+    async def _count(self) -> int:
         row = await self._pool.row("SELECT COUNT(*) FROM posts")
-        return json_response({"posts": row[0] if row else 0})
+        return int(row[0]) if row else 0
 
 
 @asynccontextmanager

@@ -1,15 +1,17 @@
 """Limited coupons: Redis decides who gets one, MySQL keeps who got it, and both are kept in step.
 
-A script takes one from the stock and notes the user, or refuses, in one step; only the chosen reach MySQL. When the row
-cannot be written the script is undone. When Redis has lost its keys they are made again from the rows. Truth is the
-rows of `user_coupons`; `redis_stock + rows = total` holds between requests.
+A script takes one from the stock and notes the user, or refuses, in one step; only the chosen reach MySQL. Both stores
+are asked for all who came meanwhile at once. When the row cannot be written the script is undone. When Redis has lost
+its keys they are made again from the rows. Truth is the rows of `user_coupons`; `redis_stock + rows = total` holds
+between requests.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, Field
-from pymysql.err import IntegrityError
+from pymysql.err import DataError, IntegrityError
 from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +19,8 @@ from starlette.responses import Response
 from infra.portal import seed
 from infra.portal.events import Publisher
 from infra.portal.http import ApiError, json_response, ok, payload, user_id, whole_number
-from infra.portal.pool import Pool, Row
+from infra.portal.pool import Pool, Row, Session
+from infra.portal.together import Together
 from infra.portal.tracing import client_span
 
 SCHEMA = (
@@ -44,13 +47,23 @@ LOAD_COUPON_ID = 1
 _LIFETIME = timedelta(days=365)
 
 ISSUE = """
-local stock = redis.call('GET', KEYS[1])
-if not stock then return -2 end
-if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then return -1 end
-if tonumber(stock) <= 0 then return 0 end
-redis.call('DECR', KEYS[1])
-redis.call('SADD', KEYS[2], ARGV[1])
-return 1
+local verdicts = {}
+for i, user in ipairs(ARGV) do
+  local stock_key, issued_key = KEYS[2 * i - 1], KEYS[2 * i]
+  local stock = redis.call('GET', stock_key)
+  if not stock then
+    verdicts[i] = -2
+  elseif redis.call('SISMEMBER', issued_key, user) == 1 then
+    verdicts[i] = -1
+  elseif tonumber(stock) <= 0 then
+    verdicts[i] = 0
+  else
+    redis.call('DECR', stock_key)
+    redis.call('SADD', issued_key, user)
+    verdicts[i] = 1
+  end
+end
+return verdicts
 """
 UNDO = """
 if redis.call('SREM', KEYS[2], ARGV[1]) == 1 then redis.call('INCR', KEYS[1]) end
@@ -62,6 +75,11 @@ for i = 2, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('SET', KEYS[1], ARGV[1])
 """
 _TAKEN, _SOLD_OUT, _DUPLICATE, _UNKNOWN = 1, 0, -1, -2
+TAKES_AT_ONCE = 500
+WRITES_AT_ONCE = 100
+
+Wish = tuple[int, str]
+"""(coupon id, user id) of a user who wants a coupon."""
 
 
 class CouponBody(BaseModel):
@@ -81,6 +99,8 @@ class Coupons:
     def __init__(self, pool: Pool, redis: Redis, publisher: Publisher) -> None:
         self._pool, self._redis, self._publisher = pool, redis, publisher
         self._issue, self._undo, self._restore = map(redis.register_script, (ISSUE, UNDO, RESTORE))
+        self._takes = Together(self._take_all, TAKES_AT_ONCE)
+        self._writes = Together(self._write_all, WRITES_AT_ONCE)
 
     async def coupons(self, _request: Request) -> Response:
         """GET /coupons; what remains is counted from the rows."""
@@ -99,14 +119,9 @@ class Coupons:
         if verdict == _SOLD_OUT:
             raise ApiError(409, "S602", "Coupon exhausted")
         if verdict == _DUPLICATE:
-            raise ApiError(409, "S604", "Coupon already issued to this user")
-        try:
-            issued = await self._write(coupon_id, user)
-        except IntegrityError:
-            raise ApiError(409, "S604", "Coupon already issued to this user") from None
-        except BaseException:
-            await self._undo(keys=_keys(coupon_id), args=[user])
-            raise
+            raise _duplicate()
+        with client_span("mysql", "insert"):
+            issued = await self._writes.ask((coupon_id, user))
         self._announce(issued)
         return ok(issued)
 
@@ -188,11 +203,16 @@ class Coupons:
 
     async def _take(self, coupon_id: int, user: str) -> int:
         with client_span("redis", "evalsha"):
-            verdict = int(await self._issue(keys=_keys(coupon_id), args=[user]))
+            verdict = await self._takes.ask((coupon_id, user))
             if verdict == _UNKNOWN:
                 await self._refill(coupon_id, keep=True)
-                verdict = int(await self._issue(keys=_keys(coupon_id), args=[user]))
+                verdict = await self._takes.ask((coupon_id, user))
         return verdict
+
+    async def _take_all(self, wishes: Sequence[Wish]) -> list[int]:
+        keys = [key for coupon_id, _ in wishes for key in _keys(coupon_id)]
+        verdicts: list[int] = await self._issue(keys=keys, args=[user for _, user in wishes])
+        return verdicts
 
     async def _refill(self, coupon_id: int, keep: bool = False) -> None:
         """Make the Redis keys from the rows; `keep` leaves keys that are there. Raises 404 S601: no such coupon."""
@@ -205,29 +225,34 @@ class Coupons:
         stock = row[0] - len(holders)
         await self._restore(keys=_keys(coupon_id), args=[stock, *(user for (user,) in holders)])
 
-    async def _write(self, coupon_id: int, user: str) -> dict[str, object]:
-        """The holder's row, if the coupon is active and valid now."""
+    async def _write_all(self, wishes: Sequence[Wish]) -> list[dict[str, object] | BaseException]:
+        """The holders' rows, where the coupon is active and valid now; what was taken for the others is put back."""
         now = _now()
-        async with self._pool.session() as session:
-            row_id = await session.insert(
-                "INSERT INTO user_coupons (user_id, coupon_id, issued_at) SELECT %s, id, %s FROM coupons"
-                " WHERE id = %s AND active AND starts_at <= %s AND expires_at > %s",
-                *(user, now, coupon_id, now, now),
-            )
-            coupon = await session.row(
-                "SELECT code, active, starts_at, expires_at FROM coupons WHERE id = %s", coupon_id
-            )
-        if not row_id or coupon is None:
-            raise _unusable(coupon, now)
-        return {
-            "id": row_id,
-            "userId": user,
-            "couponId": coupon_id,
-            "couponCode": coupon[0],
-            "status": "AVAILABLE",
-            "issuedAt": now,
-            "expiresAt": coupon[3],
-        }
+        try:
+            async with self._pool.transaction() as session:
+                await _insert(session, wishes, now)
+                written = await _written(session, wishes, now)
+        except (IntegrityError, DataError) as error:
+            if len(wishes) > 1:
+                return await self._write_each(wishes)
+            if isinstance(error, IntegrityError):
+                return [_duplicate()]
+            await self._put_back(wishes)
+            raise
+        except BaseException:
+            await self._put_back(wishes)
+            raise
+        await self._put_back([wish for wish, row in zip(wishes, written, strict=True) if isinstance(row, ApiError)])
+        return written
+
+    async def _write_each(self, wishes: Sequence[Wish]) -> list[dict[str, object] | BaseException]:
+        """One by one, so that a row that cannot be is no reason to refuse the others."""
+        each = await asyncio.gather(*(self._write_all([wish]) for wish in wishes), return_exceptions=True)
+        return [written if isinstance(written, BaseException) else written[0] for written in each]
+
+    async def _put_back(self, wishes: Sequence[Wish]) -> None:
+        for coupon_id, user in wishes:
+            await self._undo(keys=_keys(coupon_id), args=[user])
 
     def _announce(self, issued: dict[str, object]) -> None:
         """Announce it, without waiting: as on the platform a failure is only logged."""
@@ -242,8 +267,52 @@ class Coupons:
         self._publisher.announce(TOPIC, str(issued["couponCode"]), "CouponIssuedEvent", event)
 
 
+async def _insert(session: Session, wishes: Sequence[Wish], now: datetime) -> None:
+    wanted = " UNION ALL ".join(["SELECT %s AS user_id, %s AS coupon_id"] * len(wishes))
+    await session.execute(
+        f"INSERT INTO user_coupons (user_id, coupon_id, issued_at) SELECT w.user_id, c.id, %s FROM ({wanted}) w"
+        " JOIN coupons c ON c.id = w.coupon_id WHERE c.active AND c.starts_at <= %s AND c.expires_at > %s",
+        *(now, *(value for coupon_id, user in wishes for value in (user, coupon_id)), now, now),
+    )
+
+
+async def _written(session: Session, wishes: Sequence[Wish], now: datetime) -> list[dict[str, object] | BaseException]:
+    """What was issued for each wish, or why nothing was."""
+    marks = ", ".join(["%s"] * len(wishes))
+    rows = await session.rows(
+        "SELECT c.id, u.user_id, u.id, c.code, c.active, c.starts_at, c.expires_at FROM coupons c"
+        f" LEFT JOIN user_coupons u ON u.coupon_id = c.id AND u.user_id IN ({marks}) WHERE c.id IN ({marks})",
+        *(user for _, user in wishes),
+        *(coupon_id for coupon_id, _ in wishes),
+    )
+    coupons = {coupon_id: coupon for coupon_id, _, _, *coupon in rows}
+    row_ids = {(coupon_id, user): row_id for coupon_id, user, row_id, *_ in rows}
+    return [
+        _issued(wish, row_ids[wish], coupons[wish[0]], now) if wish in row_ids else _unusable(coupons.get(wish[0]), now)
+        for wish in wishes
+    ]
+
+
+def _issued(wish: Wish, row_id: int, coupon: Sequence[object], now: datetime) -> dict[str, object]:
+    code, _, _, expires_at = coupon
+    coupon_id, user = wish
+    return {
+        "id": row_id,
+        "userId": user,
+        "couponId": coupon_id,
+        "couponCode": code,
+        "status": "AVAILABLE",
+        "issuedAt": now,
+        "expiresAt": expires_at,
+    }
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _duplicate() -> ApiError:
+    return ApiError(409, "S604", "Coupon already issued to this user")
 
 
 def _unusable(coupon: Sequence[object] | None, now: datetime) -> ApiError:

@@ -181,6 +181,10 @@ class TestCatalogue:
         assert re.fullmatch("[0-9a-f]{24}", post["id"])
         assert portal.gateway.get(f"/api/v1/blog/posts/{post['id']}").json()["data"]["title"] == post["title"]
 
+    def test_a_page_behind_the_last_post_is_empty_and_says_how_many_there_are(self, portal: Portal) -> None:
+        page = portal.gateway.get("/api/v1/blog/posts?page=999&size=10").json()["data"]
+        assert (page["items"], page["totalElements"], page["totalPages"]) == ([], 200, 20)
+
     @pytest.mark.parametrize(("word", "hits"), [("노트북", 20), ("모니터", 10), ("스피커", 6), ("없는말", 0)])
     def test_a_search_finds_exactly_what_was_planted(self, portal: Portal, word: str, hits: int) -> None:
         found = portal.gateway.get("/api/v1/shopping/search/products", params={"keyword": word, "page": 0, "size": 50})
@@ -271,6 +275,23 @@ class TestCoupons:
         again = portal.gateway.post(f"/api/v1/shopping/coupons/{coupon}/issue", headers=token)
         assert code_of(again) == (409, "S604")
         assert code_of(portal.gateway.post("/api/v1/shopping/coupons/999999999/issue", headers=token)) == (404, "S601")
+
+    def test_one_row_that_cannot_be_written_costs_its_user_only(self, portal: Portal) -> None:
+        """Rows are written together; an id of 37 characters has no room in its column (36)."""
+        code = f"LONG-{secrets.token_hex(4)}"
+        coupon = portal.shopping.post("/admin/coupons", json={"code": code, "total": 50}).json()["id"]
+        users = [f"{code}-{number}" for number in range(29)] + [code.ljust(37, "x")]
+
+        def issue(user: str) -> int:
+            headers = SOMEBODY | {"X-User-Id": user}
+            return portal.shopping.post(f"/coupons/{coupon}/issue", headers=headers).status_code
+
+        with ThreadPoolExecutor(30) as pool:
+            statuses = list(pool.map(issue, users))
+        assert statuses == [200] * 29 + [500]
+        ledger = portal.shopping.get(f"/admin/coupons/{coupon}/ledger").json()
+        counts = {key: ledger[key] for key in ("rows", "distinct_users", "redis_stock", "redis_issued")}
+        assert counts == {"rows": 29, "distinct_users": 29, "redis_stock": 21, "redis_issued": 29}
 
 
 class TestLimiter:
