@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from core.errors import SetupError
@@ -41,7 +42,10 @@ def prefect_server() -> Iterator[None]:
     with _server(port) as server:
         _wait_until_healthy(server, api)
         with temporary_settings(updates={PREFECT_API_URL: api}):
-            yield
+            try:
+                yield
+            finally:
+                APILogHandler().flush()  # what is still on its way would find no server later
 
 
 @contextmanager

@@ -32,6 +32,8 @@ class TestInterrupted:
         assert ended.exit_code == EXIT_SIGTERM
         assert ended.verdict("teardown-clean") == "PASS"
         assert ended.verdict("k6-run") != "PASS"
+        assert "Traceback" not in ended.output
+        assert "Error logging" not in ended.output
         assert ended.orphans == []
 
     def test_sigkill_of_the_run_leaves_no_process_behind(self, tmp_path: Path) -> None:

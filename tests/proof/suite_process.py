@@ -20,7 +20,7 @@ from infra.embedded.statedir import StateDir
 
 SHORT_LOAD = Path(__file__).parent / "short.yaml"
 UNDER_LOAD = re.compile(r"a-shopping-flow: \d+ s, ")
-END_WITHIN_S = 420.0
+END_WITHIN_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,10 @@ class SuiteProcess:
             self.process.send_signal(number)
         else:
             os.kill(self.k6_pid() if victim == "k6" else self.services()[victim]["pid"], number)
+
+    def restart(self, service: str) -> None:
+        """Let the supervisor stop and start one service again."""
+        SupervisorClient(self.state).ask("restart", name=service)
 
     def end(self) -> Ended:
         """Wait for the end of the run and look at what it left."""
