@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.ports import EXPORTERS, PORTAL, STORES, ServiceId
 from core.words import Phase
 from flows.phase import phase_flow
-from tasks.exporters import create_exporter_account, exporter_metrics, prometheus_targets
+from tasks.exporters import exporter_metrics, prometheus_targets
 from tasks.run import Run
 from tasks.stack import require_services
 
@@ -14,7 +14,6 @@ from tasks.stack import require_services
 def exporters(run: Run) -> None:
     """Start what is missing, make the exporter's database user; every exporter answers, every target is UP."""
     require_services(run, (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS))
-    create_exporter_account(run)
     run.observe("exporter-metrics", lambda: exporter_metrics(run))
     run.observe("prometheus-targets", lambda: prometheus_targets(run))
 

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from core.checks import Check
-from infra.mysql.account import ensure_exporter_account
 from infra.verify.exporters import exporter_metrics_check
 from infra.verify.targets import prometheus_targets_check
 from tasks.run import Run
 from tasks.step import step
-
-
-@step
-def create_exporter_account(run: Run) -> None:
-    """The exporter's user with the least rights that it needs, over SQL, also on an old volume (corrections.md 15)."""
-    ensure_exporter_account(run.backend.exporter_account())
 
 
 @step

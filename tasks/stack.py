@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from core.checks import Check, check, passed_if
 from core.ports import EXPORTERS, PORTAL, STORES, Endpoints, ServiceId
 from core.words import Verdict
+from infra.mysql.account import ensure_exporter_account
 from infra.portal_faults import switch_all_off
 from infra.verify.alive import stack_alive_check
 from targets.adapter import adapter_for
@@ -28,6 +29,8 @@ def require_services(run: Run, services: Sequence[ServiceId]) -> None:
     missing = [service for service in services if service not in run.identities]
     if missing:
         start_services(run, missing)
+    if ServiceId.MYSQL_EXPORTER in missing:
+        create_exporter_account(run)
 
 
 @step
@@ -39,6 +42,12 @@ def start_services(run: Run, services: Sequence[ServiceId]) -> None:
     run.profile = run.profile.at(Endpoints({service: run.backend.endpoint(service) for service in known}))
     run.endpoints = run.profile.endpoints()
     run.identities.update({service: run.backend.identity(service) for service in services})
+
+
+@step
+def create_exporter_account(run: Run) -> None:
+    """The exporter's user with the least rights that it needs, over SQL, also on an old volume (corrections.md 15)."""
+    ensure_exporter_account(run.backend.exporter_account())
 
 
 @step
