@@ -69,12 +69,14 @@ def _latency(q: Queries) -> tuple[Panel, ...]:
             "95 of 100 requests were answered faster than this, by request name. Refusals (429) are left out.",
             "s",
             (Target(q.k6_latency_by_endpoint(0.95), NAME),),
+            live=False,  # a percentile of a steady target may stay in its bucket
         ),
         timeseries(
             "k6: p99 Latency per endpoint",
             "99 of 100 requests were answered faster than this, by request name. Refusals (429) are left out.",
             "s",
             (Target(q.k6_latency_by_endpoint(0.99), NAME),),
+            live=False,  # a percentile of a steady target may stay in its bucket
         ),
     )
 

@@ -25,6 +25,7 @@ from core.settings import ROOT, process_environment
 from infra.embedded import procfs
 from infra.embedded.cgroups import Cgroups, cgroup_root, hierarchies_here
 from infra.embedded.lease import Lease, SupervisorClient
+from infra.embedded.process import drop_root_prefix
 from infra.embedded.reaper import Record, Records
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.embedded.statedir import StateDir
@@ -566,7 +567,7 @@ class TestRights:
         python = system_python()
         service = make("parent", WITH_GRANDCHILD)
         service = dataclasses.replace(service, argv=(python, *service.argv[1:]))
-        become_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", python)
+        become_nobody = (*drop_root_prefix(), python)  # it may pass through the private folder that a checkout is in
         packages = process_environment(PYTHONPATH=sysconfig.get_path("purelib"), HOME=str(tmp_path))
         with run_client(state, "lease", service, python=become_nobody, env=packages) as process:
             client = SupervisorClient(state)
