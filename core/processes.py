@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
+
+from core.ports import LOOPBACK
 
 
 def dies_with_its_parent() -> list[str]:
@@ -13,3 +16,10 @@ def dies_with_its_parent() -> list[str]:
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ Prefect's own temporary server is the same program, but outlives a run that is k
 from __future__ import annotations
 
 import logging
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from core.errors import SetupError
 from core.http import http_client
 from core.ports import LOOPBACK
-from core.processes import dies_with_its_parent
+from core.processes import dies_with_its_parent, free_port
 from core.settings import process_environment
 from core.waiting import wait_for
 
@@ -36,7 +35,7 @@ def prefect_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    port = _free_port()
+    port = free_port()
     api = f"http://{LOOPBACK}:{port}/api"
     log.info("starting a Prefect server for this run (set PREFECT_API_URL to use your own)")
     with _server(port) as server:
@@ -84,9 +83,3 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api: str) -> None:
             where=api,
             cure="Its own words are above. Is its database from another version? Set PREFECT_HOME to a new folder.",
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

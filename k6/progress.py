@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 
 from core.ports import LOOPBACK
+from core.processes import free_port
 from k6.model import Progress
 
 log = logging.getLogger("k6")
@@ -27,9 +27,7 @@ def log_progress(progress: Progress) -> None:
 
 def free_address() -> str:
     """`host:port` on loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return f"{LOOPBACK}:{probe.getsockname()[1]}"
+    return f"{LOOPBACK}:{free_port()}"
 
 
 class ProgressReader:

@@ -23,7 +23,8 @@ from dashboards.verify import k6_panels_check
 from infra.embedded.programs import ProgramId, ensure
 from infra.portal_faults import switch_on
 from k6.checks import generator_valid_check, k6_run_check, thresholds_check
-from k6.model import K6Program, Progress, ScenarioRequest, ScenarioResult
+from k6.model import K6Program, ScenarioRequest, ScenarioResult
+from k6.progress import log_progress
 from k6.runner import run_scenario as run_k6
 from targets.adapter import adapter_for
 from tasks.books import NO_CACHE, origin_loads, topic_ends
@@ -103,7 +104,7 @@ def run_scenario(run: Run, scenario: str) -> ScenarioResult:
     log.info("scenario %s begins", SCENARIOS[scenario])
     if scenario == "e" and run.profile.cache is not None:
         run.origin_loads_before = origin_loads(run, utc_now())
-    result = run_k6(_scenario_request(run, scenario), _say, run.stop)
+    result = run_k6(_scenario_request(run, scenario), log_progress, run.stop)
     run.scenario_results[scenario] = result
     if result.error:
         run.fail(SuiteError(**result.error))
@@ -159,10 +160,6 @@ def _scenario_request(run: Run, scenario: str) -> ScenarioRequest:
         out_dir=run.directory.scenario(SCENARIOS[scenario]),
         remote_write_url=run.endpoints.url(ServiceId.PROMETHEUS, "/api/v1/write"),
     )
-
-
-def _say(progress: Progress) -> None:
-    log.info("%s", progress)
 
 
 def _series_present(run: Run) -> dict[str, bool]:
