@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from core.checks import SCENARIOS
 from core.ports import Endpoints, ServiceId
 from targets.documents import find_document, read_document
 
@@ -164,6 +163,7 @@ class Metrics(Data):
     services: tuple[str, ...] = Field(min_length=1, description="its values")
     container_label: str = Field(default="name", description="label that names a container or control group")
     http_requests: str = Field(default="http_server_requests_seconds", description="histogram family of requests")
+    memory: str = Field(default="process_resident_memory_bytes", description="gauge of a service's memory in bytes")
     probe_uris: str = Field(
         default="/actuator.*", description="`uri` values that are not load, as a regular expression"
     )
@@ -201,12 +201,7 @@ class Profile(Data):
         return addresses
 
     @model_validator(mode="after")
-    def _has_what_its_scenarios_need(self) -> Profile:
-        for scenario in self.scenarios:
-            needed = SCENARIO_ROUTES[scenario] + (ORDER_ROUTES if scenario == "a" and self.data_may_be_written else ())
-            missing = [route for route in needed if route not in self.routes]
-            if missing:
-                raise ValueError(f"scenario {SCENARIOS[scenario]} needs the missing route {', '.join(missing)}")
+    def _has_its_entry(self) -> Profile:
         if self.entry not in self.addresses:
             raise ValueError(f"addresses has no '{self.entry}', which entry names")
         return self

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from infra.portal import seed
 from infra.portal.app import App, Route, admin
-from infra.portal.faults import CONNECTION_FAULTS, Faults
+from infra.portal.faults import AUTH_FAULTS, Faults
 from infra.portal.http import ApiError, client_ip, json_response, ok, payload
 from infra.portal.pool import Pool
 from infra.portal.server import observed, serve
@@ -58,6 +58,12 @@ class SignupBody(BaseModel):
 
 class RefreshBody(BaseModel):
     refreshToken: str = ""
+
+
+class TokensBody(BaseModel):
+    """POST /admin/tokens."""
+
+    count: int = Field(ge=1, le=100_000)
 
 
 class Attempts:
@@ -148,7 +154,7 @@ class Auth:
     async def plant(self, request: Request) -> Response:
         """POST /admin/seed: the load users, unlocked and with their password; safe to repeat."""
         password_hash = await self._hash(seed.LOAD_PASSWORD)
-        async with self._pool.session() as session:
+        async with self._pool.apart() as session:
             await session.insert_many(
                 "REPLACE INTO users (uuid, email, nickname, password_hash) VALUES (%s, %s, %s, %s)",
                 [(*user, password_hash) for user in seed.users()],
@@ -159,8 +165,22 @@ class Auth:
 
     async def read_back(self, _request: Request) -> Response:
         """GET /admin/seed: {users, load_users}."""
-        row = await self._pool.row("SELECT COUNT(*), COALESCE(SUM(email LIKE 'load____@test.com'), 0) FROM users")
+        async with self._pool.apart() as session:
+            row = await session.row("SELECT COUNT(*), COALESCE(SUM(email LIKE 'load____@test.com'), 0) FROM users")
         return json_response({"users": int(row[0]), "load_users": int(row[1])} if row else {})
+
+    async def tokens(self, request: Request) -> Response:
+        """POST /admin/tokens {count}: {users: [{user_id, token}]} of the first load users; 404 when there are fewer."""
+        count = (await payload(request, TokensBody)).count
+        async with self._pool.apart() as session:
+            rows = await session.rows(
+                "SELECT uuid, email, nickname FROM users WHERE uuid BETWEEN %s AND %s ORDER BY uuid",
+                *(seed.user_uuid(1), seed.user_uuid(count)),
+            )
+        if len(rows) < count:
+            raise ApiError(404, "C003", f"There are {len(rows)} load users of {count}: POST /admin/seed plants them")
+        users = [{"user_id": row[0], "token": access_token(User(*row), self._secret)} for row in rows]
+        return json_response({"users": users})
 
     async def _verified(self, email: str, password: str) -> User | None:
         row = await self._pool.row("SELECT uuid, email, nickname, password_hash FROM users WHERE email = %s", email)
@@ -209,8 +229,8 @@ def _has_sequence(text: str) -> bool:
 @asynccontextmanager
 async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The auth service with its stores open."""
-    async with observed(settings, "auth-service") as (meters, tracer):
-        faults = Faults(CONNECTION_FAULTS)
+    faults = Faults(AUTH_FAULTS)
+    async with observed(settings, "auth-service", faults) as (meters, tracer):
         pool = Pool(settings, "auth_db", meters, "HikariPool-1", faults)
         await pool.open(SCHEMA)
         redis = await open_redis(settings)
@@ -222,6 +242,7 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
             Route("POST", "/api/v1/users/signup", auth.signup),
             Route("POST", "/admin/seed", admin(auth.plant)),
             Route("GET", "/admin/seed", admin(auth.read_back)),
+            Route("POST", "/admin/tokens", admin(auth.tokens)),
         ]
         yield App(meters, tracer, routes, probes={"db": pool.ping, "redis": redis.ping}, faults=faults)
         await redis.aclose()

@@ -12,6 +12,7 @@ from typing import cast
 from prometheus_client import Counter, Summary
 from redis.asyncio import Redis
 
+from infra.portal.faults import NO_SINGLE_FLIGHT, Faults
 from infra.portal.metrics import Meters
 from infra.portal.stores import CALL_TIMEOUT_S
 from infra.portal.tracing import client_span
@@ -25,9 +26,11 @@ _LOOK_INTERVAL_S = 0.02
 class Cache:
     """Values as bytes under `<name>:<key>`; a load that finds nothing (None) is not kept."""
 
-    def __init__(self, redis: Redis, meters: Meters, name: str, ttl_s: float) -> None:
-        self._redis, self._name, self._ttl_ms = redis, name, round(ttl_s * 1000)
+    def __init__(self, redis: Redis, meters: Meters, name: str, ttl_s: float, faults: Faults) -> None:
+        self._redis, self._name, self._ttl_ms, self._faults = redis, name, round(ttl_s * 1000), faults
         self._loading: dict[str, asyncio.Task[bytes | None]] = {}
+        self._missing_until: dict[str, float] = {}
+        faults.on_switch(NO_SINGLE_FLIGHT, self._missing_until.clear)
         gets = Counter("cache_gets_total", "Look-ups", ("cache", "result"), registry=meters.registry)
         loads = Summary("cache_load_duration_seconds", "Loads", ("cache", "result"), registry=meters.registry)
         self._hits, self._misses = gets.labels(name, "hit"), gets.labels(name, "miss")
@@ -35,16 +38,27 @@ class Cache:
 
     async def get(self, key: str, load: Load) -> bytes | None:
         """The cached value, or what `load` returns; None when there is no such thing."""
-        value = await self._cached(key)
+        value = await self._look_up(key)
         if value is not None:
             self._hits.inc()
             return value
         self._misses.inc()
+        if self._faults.strength(NO_SINGLE_FLIGHT):
+            return await self._fill(key, load)
         task = self._loading.get(key)
         if task is None:
             task = self._loading[key] = asyncio.create_task(self._load_once(key, load))
             task.add_done_callback(lambda _: self._loading.pop(key, None))
         return await asyncio.shield(task)
+
+    async def _look_up(self, key: str) -> bytes | None:
+        """What is cached; while the fault is on a miss is believed for a while, whatever has been cached since."""
+        if time.monotonic() < self._missing_until.get(key, 0.0):
+            return None
+        value = await self._cached(key)
+        if value is None and (believed_s := self._faults.strength(NO_SINGLE_FLIGHT)):
+            self._missing_until[key] = time.monotonic() + believed_s
+        return value
 
     async def _cached(self, key: str) -> bytes | None:
         with client_span("redis", "get"):

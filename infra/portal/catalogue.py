@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from infra.portal import seed
 from infra.portal.cache import Cache
-from infra.portal.http import ApiError, invalid, ok, page_of, paging, query_int, whole_number
+from infra.portal.faults import EMPTY_RESULTS, SLOW_SEARCH, Faults
+from infra.portal.http import ApiError, invalid, list_name, ok, page_of, paging, query_int, speaks_design, whole_number
 from infra.portal.pool import Pool, Row
 from infra.portal.tracing import client_span
 
@@ -72,7 +73,7 @@ class Catalogue:
                 f"SELECT {_COLUMNS} {where} ORDER BY p.id LIMIT %s OFFSET %s", *args, size, offset
             )
             total = await session.rows(f"SELECT COUNT(*) FROM products p {where}", *args)
-        return page_of([_product(row) for row in rows], page, size, total[0][0])
+        return page_of([_product(row) for row in rows], page, size, total[0][0], list_name(request))
 
     async def product(self, request: Request) -> Response:
         """GET /products/{id}. `search` is no id: 400, as on the platform."""
@@ -102,11 +103,15 @@ class Catalogue:
             for bound, name in (("gte", "minPrice"), ("lte", "maxPrice"))
             if name in params
         }
-        return ok(await self._index.search(params.get("keyword", ""), prices, sort, page, size))
+        results, total = await self._index.search(params.get("keyword", ""), prices, sort, page, size)
+        if speaks_design(request):
+            return page_of(results, page, size, total, list_name(request))
+        pages = -(-total // size)
+        return ok({"results": results, "totalHits": total, "page": page, "size": size, "totalPages": pages})
 
     async def plant(self) -> None:
         """Products, full stock and index as they should be; safe to repeat."""
-        async with self._pool.session() as session:
+        async with self._pool.apart() as session:
             await session.insert_many(
                 "REPLACE INTO products (id, name, description, price, discount_price, category, featured, created_at)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -120,7 +125,7 @@ class Catalogue:
 
     async def read_back(self) -> dict[str, object]:
         """{products, inventory, lowest_stock, indexed, search: {word: hits}} as the stores have them."""
-        async with self._pool.session() as session:
+        async with self._pool.apart() as session:
             products = await session.rows("SELECT COUNT(*) FROM products")
             stock = await session.rows("SELECT COUNT(*), COALESCE(MIN(stock), 0) FROM inventory")
         return {
@@ -135,8 +140,8 @@ class Catalogue:
 class Index:
     """The search index."""
 
-    def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
-        self._client, self._url = client, url.rstrip("/")
+    def __init__(self, client: aiohttp.ClientSession, url: str, faults: Faults) -> None:
+        self._client, self._url, self._faults = client, url.rstrip("/"), faults
 
     async def ping(self) -> None:
         """A sign of life that also says whether the index can be read."""
@@ -159,20 +164,16 @@ class Index:
 
     async def search(
         self, keyword: str, prices: Mapping[str, int], sort: str, page: int, size: int
-    ) -> dict[str, object]:
-        """One page of hits, as the platform's search answers."""
+    ) -> tuple[list[dict[str, object]], int]:
+        """One page of hits, and how many there are in all."""
         query = _query(keyword, prices)
         query |= {"from": page * size, "size": size, "sort": _SORTS[sort], "track_scores": True}
         query["highlight"] = {"fields": {"name": {}, "description": {}}}
-        hits = (await self._ask("POST", f"/{INDEX}/_search", query))["hits"]
-        total = hits["total"]["value"]
-        return {
-            "results": [_result(hit) for hit in hits["hits"]],
-            "totalHits": total,
-            "page": page,
-            "size": size,
-            "totalPages": -(-total // size),
-        }
+        if states := self._faults.strength(SLOW_SEARCH):
+            query["query"]["bool"]["should"] = _costly_bonus(states)
+        index = f"{INDEX}-nowhere-*" if self._faults.strength(EMPTY_RESULTS) else INDEX
+        hits = (await self._ask("POST", f"/{index}/_search", query))["hits"]
+        return [_result(hit) for hit in hits["hits"]], hits["total"]["value"]
 
     async def hits(self, keyword: str) -> int:
         """How many products a search for `keyword` finds."""
@@ -192,10 +193,20 @@ class Index:
                 return orjson.loads(await answer.read())
 
 
-def _query(keyword: str, prices: Mapping[str, int]) -> dict[str, object]:
+def _query(keyword: str, prices: Mapping[str, int]) -> dict[str, Any]:
     words = {"multi_match": {"query": keyword, "fields": ["name^2", "description"], "operator": "and"}}
     must = words if re.search(r"\w", keyword) else {"match_all": {}}
     return {"query": {"bool": {"must": must, "filter": [{"range": {"price": prices}}] if prices else []}}}
+
+
+def _costly_bonus(states: float) -> dict[str, object]:
+    """A clause that no product earns: which hits there are, how many and in which order stays as it is.
+
+    Its automaton is made for each query anew, and doubles with each of the expression's last letters.
+    """
+    letters = int(states).bit_length() - 1
+    expression = {"value": f"(q|j)*q(q|j){{{letters}}}", "max_determinized_states": 2**31 - 1}
+    return {"regexp": {"name": expression}}
 
 
 def _result(hit: Mapping[str, Any]) -> dict[str, object]:

@@ -19,10 +19,11 @@ from starlette.responses import Response
 from yarl import URL
 
 from infra.portal.access import Caller, caller_of
-from infra.portal.app import App
+from infra.portal.app import App, Route, admin
 from infra.portal.breaker import Breaker, BreakerMeters
-from infra.portal.faults import RATE_LIMIT, Fault, Faults
-from infra.portal.http import ApiError, client_ip, json_response, timestamp
+from infra.portal.design_routes import as_platform
+from infra.portal.faults import GATEWAY_FAULTS, RATE_LIMIT, Faults
+from infra.portal.http import DESIGN_HEADER, ApiError, client_ip, json_response, timestamp
 from infra.portal.limiter import AUTHENTICATED, STRICT, UNAUTHENTICATED, Limit, Limiter
 from infra.portal.metrics import Meters, outcome
 from infra.portal.server import observed, serve
@@ -41,6 +42,9 @@ _DECEIVING = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\", re.IGNORECASE)
 _NOT_FORWARDED = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "date", "server")
 )
+_OURS = frozenset(("b3", DESIGN_HEADER))
+_OURS_PREFIXES = ("x-user-", "x-b3-", "x-forwarded-")
+"""Headers that only the gateway may say to a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Gateway:
     def __init__(self, settings: PortalSettings, meters: Meters, redis: Redis, faults: Faults) -> None:
         self._secret = settings.jwt_secret.get_secret_value()
         self._always_limited, self._faults = settings.rate_limit, faults
+        self._design_routes = settings.design_routes
         self._limiter = Limiter(redis)
         self._services = {service.name: service for service in _services(settings)}
         self._breakers = {name: Breaker(name) for name in self._services}
@@ -106,9 +111,15 @@ class Gateway:
         """Drop the connections to the services."""
         await self._client.close()
 
+    async def serve_design_routes(self, request: Request) -> Response:
+        """PUT and DELETE /admin/design-routes: from now on they are served, or are 404 again."""
+        self._design_routes = request.method == "PUT"
+        return json_response({"design_routes": self._design_routes})
+
     async def proxy(self, request: Request) -> Response:
         """Check, limit, forward."""
         started = time.perf_counter()
+        request.scope["of_design"] = self._design_routes and as_platform(request.scope)
         try:
             caller = caller_of(
                 request.method, request.scope["path"], request.headers.get("authorization"), self._secret
@@ -191,10 +202,12 @@ def _forwarded(request: Request, caller: Caller | None, trace: Mapping[str, str]
     headers = {
         name: value
         for name, value in request.headers.items()
-        if name not in _NOT_FORWARDED and not name.startswith(("x-user-", "x-b3-", "x-forwarded-")) and name != "b3"
+        if name not in _NOT_FORWARDED and name not in _OURS and not name.startswith(_OURS_PREFIXES)
     }
     peer = request.client.host if request.client else "unknown"
     headers |= {"x-forwarded-for": peer, **trace}
+    if request.scope.get("of_design"):
+        headers[DESIGN_HEADER] = "true"
     return headers | caller.headers if caller else headers
 
 
@@ -222,11 +235,13 @@ def _gateway_error(error: ApiError) -> Response:
 @asynccontextmanager
 async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The gateway with its Redis open; it starts whether or not the services are there."""
-    async with observed(settings, "api-gateway") as (meters, tracer):
+    faults = Faults(GATEWAY_FAULTS)
+    async with observed(settings, "api-gateway", faults) as (meters, tracer):
         redis = await open_redis(settings)
-        faults = Faults({RATE_LIMIT: Fault("the limiter is on, with the platform's rates")})
         gateway = Gateway(settings, meters, redis, faults)
-        yield App(meters, tracer, [], probes={"redis": redis.ping}, faults=faults, default=gateway.proxy)
+        switch = admin(gateway.serve_design_routes)
+        routes = [Route(method, "/admin/design-routes", switch) for method in ("PUT", "DELETE")]
+        yield App(meters, tracer, routes, probes={"redis": redis.ping}, faults=faults, default=gateway.proxy)
         await gateway.close()
         await redis.aclose()
 

@@ -1,6 +1,7 @@
 """The platform's HTTP dialect: the envelope, errors, pages, and what a request says (platform.md 3).
 
-Success is `{"success":true,"data":…}`, an error `{"success":false,"error":{"code","message","timestamp"}}`.
+Success is `{"success":true,"data":…}`, an error `{"success":false,"error":{"code","message","timestamp"}}`. Lists are
+`items` and begin at page 1; for who came by a route of the design (`speaks_design`) they are `content`, from page 0.
 """
 
 import logging
@@ -18,6 +19,8 @@ log = logging.getLogger("infra.portal")
 
 Handler = Callable[[Request], Awaitable[Response]]
 MAX_PAGE_SIZE = 100
+DESIGN_HEADER = "x-portal-design-route"
+"""Set by the gateway, which lets no client say it."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -68,10 +71,20 @@ def ok(data: object) -> Response:
     return json_response({"success": True, "data": data})
 
 
-def page_of(items: Sequence[object], page: int, size: int, total: int) -> Response:
-    """A page of a list, 1-based."""
+def page_of(items: Sequence[object], page: int, size: int, total: int, called: str = "items") -> Response:
+    """A page of a list; `called` is the list's name (see `list_name`)."""
     pages = -(-total // size)
-    return ok({"items": items, "page": page, "size": size, "totalElements": total, "totalPages": pages})
+    return ok({called: items, "page": page, "size": size, "totalElements": total, "totalPages": pages})
+
+
+def speaks_design(request: Request) -> bool:
+    """Whether the request came by one of the design's routes (infra/portal/design_routes.py)."""
+    return DESIGN_HEADER in request.headers
+
+
+def list_name(request: Request) -> str:
+    """What a list is called in the request's dialect."""
+    return "content" if speaks_design(request) else "items"
 
 
 def query_int(request: Request, name: str, default: int, low: int, high: int | None = None) -> int:
@@ -93,10 +106,11 @@ def whole_number(name: str, text: str, low: int, high: int | None = None) -> int
 
 
 def paging(request: Request, default_size: int) -> tuple[int, int, int]:
-    """(page, size, offset) of a 1-based list."""
-    page = query_int(request, "page", 1, low=1)
+    """(page, size, offset) of a list whose first page is 1, or 0 in the design's dialect."""
+    first = 0 if speaks_design(request) else 1
+    page = query_int(request, "page", first, low=first)
     size = query_int(request, "size", default_size, low=1, high=MAX_PAGE_SIZE)
-    return page, size, (page - 1) * size
+    return page, size, (page - first) * size
 
 
 async def payload(request: Request, model: type[M]) -> M:

@@ -20,6 +20,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from prometheus_client import Summary
 
 from infra.portal.events import EVENT_PACKAGE, TYPE_HEADER
+from infra.portal.faults import CONSUMER_DROPS, CONSUMER_SLOW, Faults
 from infra.portal.metrics import Meters
 from infra.portal.pool import Pool
 from infra.portal.settings import PortalSettings
@@ -36,6 +37,7 @@ _INSERT = (
     "INSERT INTO notifications (user_id, type, title, message, link, reference_id, created_at)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE id = id"
 )
+_EARLIER = "SELECT message FROM notifications ORDER BY created_at DESC LIMIT 1 OFFSET %s"
 
 Notification = tuple[str, str, str, str, str, str | None, datetime]
 
@@ -84,8 +86,10 @@ def _is_local_date_time(value: object) -> bool:
 class Listener:
     """The consumer of `notification-group`."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, pool: Pool, meters: Meters) -> None:
-        self._consumer, self._producer, self._pool = consumer, producer, pool
+    def __init__(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, pool: Pool, meters: Meters, faults: Faults
+    ) -> None:
+        self._consumer, self._producer, self._pool, self._faults = consumer, producer, pool, faults
         listened = Summary(
             "spring_kafka_listener_seconds",
             "Time per record",
@@ -100,7 +104,8 @@ class Listener:
         committed: frozenset[TopicPartition] = frozenset()
         while True:
             try:
-                taken = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=BATCH_RECORDS)
+                at_most = 1 if self._faults.strength(CONSUMER_SLOW) else BATCH_RECORDS
+                taken = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=at_most)
                 records = [record for batch in taken.values() for record in batch]
                 if records:
                     await self._settle(records)
@@ -115,13 +120,15 @@ class Listener:
         """Each record becomes a row or a dead letter; returns only when all have."""
         started = time.perf_counter()
         rows, dead = _sorted_out(records)
-        while rows:
+        written = rows[:-1] if self._faults.strength(CONSUMER_DROPS) else rows  # off by one, and taken for done
+        while written:
             try:
+                await self._look_back()
                 async with self._pool.session() as session:
-                    await session.insert_many(_INSERT, rows)
+                    await session.insert_many(_INSERT, written)
                 break
             except STORE_ERRORS as error:
-                log.warning("%d notifications wait for MySQL: %r", len(rows), error)
+                log.warning("%d notifications wait for MySQL: %r", len(written), error)
                 await asyncio.sleep(_RETRY_INTERVAL_S)
         for record, reason in dead:
             await self._bury(record, reason)
@@ -129,6 +136,14 @@ class Listener:
         for outcome, count in ((self._stored, len(rows)), (self._refused, len(dead))):
             for _ in range(count):
                 outcome.observe(per_record_s)
+
+    async def _look_back(self) -> None:
+        """The fault: earlier notifications are read first, each in a transaction of its own; ends when switched off."""
+        read = 0
+        while read < self._faults.strength(CONSUMER_SLOW):
+            async with self._pool.transaction() as session:
+                await session.row(_EARLIER, read)
+            read += 1
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", reason: str) -> None:
         """As Spring does it: the bytes as base64 in quotes, the origin in headers."""

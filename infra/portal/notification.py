@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from infra.portal.app import App, Route, admin
 from infra.portal.events import Publisher, open_producer
-from infra.portal.faults import CONNECTION_FAULTS, Faults
+from infra.portal.faults import NOTIFICATION_FAULTS, Faults
 from infra.portal.http import instant, json_response, page_of, paging, payload, user_id, utc
 from infra.portal.listener import Listener, open_consumer
 from infra.portal.pool import Pool
@@ -62,35 +62,37 @@ class Notifications:
     async def ledger(self, request: Request) -> Response:
         """GET /admin/notifications/ledger?since=: {rows, distinct} (references) written since then (UTC)."""
         since = instant(request, "since") or datetime.min
-        row = await self._pool.row(
-            "SELECT COUNT(*), COUNT(DISTINCT reference_id) FROM notifications WHERE created_at >= %s", since
-        )
+        async with self._pool.apart() as session:
+            row = await session.row(
+                "SELECT COUNT(*), COUNT(DISTINCT reference_id) FROM notifications WHERE created_at >= %s", since
+            )
         return json_response({"rows": row[0], "distinct": row[1]} if row else {})
 
     async def clean_up(self, request: Request) -> Response:
         """POST /admin/clean-up {since}: {notifications} removed."""
         since = utc("since", (await payload(request, CleanUpBody)).since)
-        removed = await self._pool.execute("DELETE FROM notifications WHERE created_at >= %s", since)
+        async with self._pool.apart() as session:
+            removed = await session.execute("DELETE FROM notifications WHERE created_at >= %s", since)
         return json_response({"notifications": removed})
 
 
 @asynccontextmanager
 async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The notification service with its stores open and its listener running."""
-    async with observed(settings, "notification-service") as (meters, tracer):
-        faults = Faults(CONNECTION_FAULTS)
+    faults = Faults(NOTIFICATION_FAULTS)
+    async with observed(settings, "notification-service", faults) as (meters, tracer):
         pool = Pool(settings, "notification_db", meters, "notification-pool", faults)
         await pool.open(SCHEMA)
         producer = await open_producer(settings)
         consumer = await open_consumer(settings)
-        listener = asyncio.create_task(Listener(consumer, producer, pool, meters).run())
+        listener = asyncio.create_task(Listener(consumer, producer, pool, meters, faults).run())
         notifications = Notifications(pool)
         routes = [
             Route("GET", "/api/v1/notifications", notifications.mine),
             Route("GET", "/admin/notifications/ledger", admin(notifications.ledger)),
             Route("POST", "/admin/clean-up", admin(notifications.clean_up)),
         ]
-        probes = {"db": pool.ping, "kafka": Publisher(producer).ping}
+        probes = {"db": pool.ping, "kafka": Publisher(producer, faults).ping}
         yield App(meters, tracer, routes, probes=probes, faults=faults)
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)

@@ -96,19 +96,26 @@ class Orders:
         return ok(_order(row, items))
 
     async def ledger(self, request: Request) -> Response:
-        """GET /admin/orders/ledger?since=&until=: {orders, total, order_numbers} created in that window (UTC)."""
+        """GET /admin/orders/ledger?since=&until=: {orders, total, wrong_totals, order_numbers} of a window (UTC).
+
+        `wrong_totals` counts the orders whose amount is not the sum of their cart's lines.
+        """
         since = instant(request, "since") or datetime.min
         until = instant(request, "until") or datetime.max
-        rows = await self._pool.rows(
-            "SELECT order_number, total_amount FROM orders WHERE created_at >= %s AND created_at < %s ORDER BY id",
-            *(since, until),
+        async with self._pool.apart() as session:
+            rows = await session.rows(_BOOKED, since, until)
+        return json_response(
+            {
+                "orders": len(rows),
+                "total": sum(amount for _, amount, _ in rows),
+                "wrong_totals": sum(amount != lines for _, amount, lines in rows),
+                "order_numbers": [number for number, *_ in rows],
+            }
         )
-        total = sum(amount for _, amount in rows)
-        return json_response({"orders": len(rows), "total": total, "order_numbers": [number for number, _ in rows]})
 
     async def remove_since(self, since: datetime) -> dict[str, int]:
         """Delete the orders and carts made since then; returns how many of each."""
-        async with self._pool.transaction() as session:
+        async with self._pool.apart() as session, session.transaction():
             orders = await session.execute("DELETE FROM orders WHERE created_at >= %s", since)
             carts = await session.execute("DELETE FROM carts WHERE created_at >= %s", since)
         return {"orders": orders, "carts": carts}
@@ -129,6 +136,11 @@ class Orders:
 
 
 _ORDERS = "SELECT id, order_number, user_id, total_amount, created_at FROM orders"
+_BOOKED = (
+    "SELECT o.order_number, o.total_amount, CAST(COALESCE(SUM(i.price * i.quantity), 0) AS SIGNED)"
+    " FROM orders o LEFT JOIN cart_items i ON i.cart_id = o.cart_id"
+    " WHERE o.created_at >= %s AND o.created_at < %s GROUP BY o.id ORDER BY o.id"
+)
 
 
 async def _oldest_checked_out_cart(session: Session, user: str) -> int:

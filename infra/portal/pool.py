@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pymysql.err import InterfaceError, OperationalError
 
-from infra.portal.faults import ERROR_BURST, Faults
+from infra.portal.faults import ERROR_BURST, POOL_EXHAUSTION, Faults
 from infra.portal.metrics import Meters
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import CALL_TIMEOUT_S, wait_for
@@ -67,6 +67,18 @@ class Session:
             return int(await cursor.executemany(sql, list(rows)) or 0)
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Session"]:
+        """This session in a transaction: committed at the end, rolled back on any error."""
+        await self.execute("BEGIN")
+        try:
+            yield self
+        except BaseException:
+            if not self.connection.closed:
+                await self.execute("ROLLBACK")
+            raise
+        await self.execute("COMMIT")
+
+    @asynccontextmanager
     async def _cursor(self, sql: str) -> AsyncIterator[aiomysql.Cursor]:
         with client_span("mysql", sql.split(maxsplit=1)[0].lower()):
             try:
@@ -82,14 +94,14 @@ class Session:
 class Pool:
     """Connections to one database, at most `pool_size`, opened when first needed and kept."""
 
-    def __init__(
-        self, settings: PortalSettings, database: str, meters: Meters, name: str, faults: Faults | None = None
-    ) -> None:
+    def __init__(self, settings: PortalSettings, database: str, meters: Meters, name: str, faults: Faults) -> None:
         self._settings, self._database, self._faults = settings, database, faults
         self.size = settings.pool_size
         self._slots = asyncio.Semaphore(self.size)
         self.idle: list[aiomysql.Connection] = []
         self.active = self.pending = 0
+        self._leaked: list[aiomysql.Connection] = []
+        faults.on_switch(POOL_EXHAUSTION, self._give_back)
         self._meters = _PoolMeters(self, name, meters)
 
     async def open(self, schema: Sequence[str]) -> None:
@@ -102,6 +114,7 @@ class Pool:
 
     async def close(self) -> None:
         """Say goodbye on the idle connections; the server drops what is still in use."""
+        self._give_back()
         while self.idle:
             self.idle.pop().close()
 
@@ -119,20 +132,25 @@ class Pool:
             yield Session(connection)
         finally:
             self._meters.usage.observe(time.perf_counter() - borrowed)
-            self._release(connection)
+            if random.random() < self._faults.strength(POOL_EXHAUSTION):
+                self._leaked.append(connection)
+            else:
+                self._release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """A connection in a transaction: committed at the end, rolled back on any error."""
-        async with self.session() as session:
-            await session.execute("BEGIN")
-            try:
-                yield session
-            except BaseException:
-                if not session.connection.closed:
-                    await session.execute("ROLLBACK")
-                raise
-            await session.execute("COMMIT")
+        async with self.session() as session, session.transaction():
+            yield session
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Session]:
+        """A connection of its own, outside of the pool's slots, meters and faults: the suite's way to the books."""
+        session = Session(await self._connect(self._database))
+        try:
+            yield session
+        finally:
+            session.connection.close()
 
     async def rows(self, sql: str, *args: object) -> Sequence[Row]:
         """The rows of a SELECT, on a connection of its own."""
@@ -184,9 +202,14 @@ class Pool:
             self.idle.append(connection)
         self._slots.release()
 
+    def _give_back(self) -> None:
+        """End the leak: what was never given back is idle again."""
+        while self._leaked:
+            self._release(self._leaked.pop())
+
     async def _suffer(self, connection: aiomysql.Connection) -> None:
         """The fault: the server kills the connection that is about to be used."""
-        if self._faults and random.random() < self._faults.strength(ERROR_BURST):
+        if random.random() < self._faults.strength(ERROR_BURST):
             try:
                 await connection.query("KILL CONNECTION_ID()")
             except OperationalError:

@@ -13,6 +13,7 @@ import uvloop
 from pydantic import ValidationError
 
 from infra.portal.app import App
+from infra.portal.faults import Faults
 from infra.portal.metrics import Meters
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import StoreMissing
@@ -71,10 +72,10 @@ async def _serve(build: Build, settings: PortalSettings, port: int) -> None:
 
 
 @asynccontextmanager
-async def observed(settings: PortalSettings, application: str) -> AsyncIterator[tuple[Meters, Tracer]]:
+async def observed(settings: PortalSettings, application: str, faults: Faults) -> AsyncIterator[tuple[Meters, Tracer]]:
     """Meters and tracer of a process, with the reporter running beside it."""
     meters = Meters(application, settings.environment)
-    tracer = Tracer(meters, settings.zipkin_url, settings.trace_sampling)
+    tracer = Tracer(meters, settings.zipkin_url, settings.trace_sampling, faults)
     reporter = asyncio.create_task(tracer.run())
     try:
         yield meters, tracer

@@ -37,4 +37,5 @@ class PortalSettings(BaseSettings):
     )
     bcrypt_cost: int = Field(4, ge=4, le=15, description="bcrypt cost; at 4 600 users log in on 2 cores")
     rate_limit: bool = Field(False, description="the gateway's limiter is on from the start")
+    design_routes: bool = Field(True, description="the gateway serves the design document's routes as well")
     product_cache_ttl_s: float = Field(10, gt=0, description="lifetime of a cached product")

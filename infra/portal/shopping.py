@@ -8,21 +8,24 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.portal import cart, catalogue, coupons, orders
+from infra.portal import cart, catalogue, coupon_rows, orders
 from infra.portal.app import App, Route, admin
 from infra.portal.cache import Cache
 from infra.portal.cart import Carts
 from infra.portal.catalogue import Catalogue, Index
 from infra.portal.coupons import Coupons
 from infra.portal.events import Publisher, open_producer
-from infra.portal.faults import CONNECTION_FAULTS, Faults
+from infra.portal.faults import SHOPPING_FAULTS, Faults
 from infra.portal.http import json_response, payload, utc
+from infra.portal.ills import with_ills
 from infra.portal.orders import Orders
 from infra.portal.pool import Pool
+from infra.portal.relay import relayed
 from infra.portal.server import observed, serve
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import CALL_TIMEOUT_S, Probe, open_redis, wait_for
 
+SCHEMA = (*catalogue.SCHEMA, *cart.SCHEMA, *orders.SCHEMA, *coupon_rows.SCHEMA)
 SEARCH_CONNECTIONS = 50
 
 
@@ -58,28 +61,30 @@ class Admin:
 @asynccontextmanager
 async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The shopping service with its stores open."""
-    async with observed(settings, "shopping-service") as (meters, tracer), _search_client() as client:
-        faults = Faults(CONNECTION_FAULTS)
+    faults = Faults(SHOPPING_FAULTS)
+    async with observed(settings, "shopping-service", faults) as (meters, tracer), _search_client() as client:
         pool = Pool(settings, "shopping_db", meters, "HikariPool-1", faults)
-        await pool.open((*catalogue.SCHEMA, *cart.SCHEMA, *orders.SCHEMA, *coupons.SCHEMA))
+        await pool.open(SCHEMA)
         redis = await open_redis(settings)
-        index = Index(client, settings.elasticsearch_url)
+        index = Index(client, settings.elasticsearch_url, faults)
         await wait_for(f"Elasticsearch at {settings.elasticsearch_url}", index.create, settings.start_timeout_s)
         producer = await open_producer(settings)
-        publisher = Publisher(producer)
-        parts = (
-            Catalogue(pool, Cache(redis, meters, "product", settings.product_cache_ttl_s), index),
-            Carts(pool),
-            Orders(pool, publisher),
-            Coupons(pool, redis, publisher),
-        )
+        publisher = Publisher(producer, faults)
+        cache = Cache(redis, meters, "product", settings.product_cache_ttl_s, faults)
+        products, carts = Catalogue(pool, cache, index), Carts(pool)
+        orders, coupons = Orders(pool, publisher), Coupons(pool, redis, publisher, faults)
         probes: dict[str, Probe] = {
             "db": pool.ping,
             "redis": redis.ping,
             "elasticsearch": index.ping,
             "kafka": publisher.ping,
         }
-        yield App(meters, tracer, _routes(*parts), probes=probes, faults=faults)
+        routes = [
+            *with_ills(_routes(products, carts, orders, coupons), faults),
+            *_admin_routes(products, orders, coupons),
+        ]
+        async with relayed(redis, settings.redis_url, faults):
+            yield App(meters, tracer, routes, probes=probes, faults=faults)
         await producer.stop()
         await redis.aclose()
         await pool.close()
@@ -93,7 +98,6 @@ def _search_client() -> aiohttp.ClientSession:
 
 
 def _routes(products: Catalogue, carts: Carts, orders: Orders, coupons: Coupons) -> list[Route]:
-    whole = Admin(products, orders, coupons)
     return [
         Route("GET", "/products", products.products),
         Route("GET", "/products/{id}", products.product),
@@ -106,6 +110,12 @@ def _routes(products: Catalogue, carts: Carts, orders: Orders, coupons: Coupons)
         Route("GET", "/orders/{orderNumber}", orders.one_order),
         Route("GET", "/coupons", coupons.coupons),
         Route("POST", "/coupons/{id}/issue", coupons.issue),
+    ]
+
+
+def _admin_routes(products: Catalogue, orders: Orders, coupons: Coupons) -> list[Route]:
+    whole = Admin(products, orders, coupons)
+    return [
         Route("POST", "/admin/seed", admin(whole.plant)),
         Route("GET", "/admin/seed", admin(whole.read_back)),
         Route("POST", "/admin/clean-up", admin(whole.clean_up)),

@@ -78,17 +78,21 @@ async def probe(check: Probe) -> bool:
     return True
 
 
-async def open_redis(settings: PortalSettings) -> Redis:
-    """A Redis client with bounded connections and waits; one retry, for connections that a restart left stale."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
+def redis_pool(url: str) -> BlockingConnectionPool:
+    """Connections to a Redis, bounded in number and waits; one retry, for those that a restart left stale."""
+    return BlockingConnectionPool.from_url(
+        url,
         max_connections=REDIS_CONNECTIONS,
         timeout=CALL_TIMEOUT_S,
         socket_timeout=CALL_TIMEOUT_S,
         socket_connect_timeout=PROBE_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
-    client = Redis.from_pool(pool)
+
+
+async def open_redis(settings: PortalSettings) -> Redis:
+    """A Redis client, once the server answers."""
+    client = Redis.from_pool(redis_pool(settings.redis_url))
     where = urlsplit(settings.redis_url)
     await wait_for(f"Redis at {where.hostname}:{where.port}", client.ping, settings.start_timeout_s)
     return client

@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 from prometheus_client import Counter
 
+from infra.portal.faults import TRACE_LOSS, Faults
 from infra.portal.metrics import Meters
 
 QUEUE_SPANS = 10_000
@@ -111,11 +112,12 @@ def _hex(word: str) -> str | None:
 class Tracer:
     """Decides what is traced, and sends ended spans to Zipkin. An empty URL traces nothing."""
 
-    def __init__(self, meters: Meters, zipkin_url: str, sampling: float) -> None:
+    def __init__(self, meters: Meters, zipkin_url: str, sampling: float, faults: Faults | None = None) -> None:
         self._service = meters.application
+        self._faults = faults or Faults({})
         self._url = zipkin_url.rstrip("/") + "/api/v2/spans" if zipkin_url else ""
         self._sampling = sampling
-        self._queue: asyncio.Queue[dict[str, object]] = asyncio.Queue(QUEUE_SPANS)
+        self._queue: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         self._sent = Counter("zipkin_reporter_spans_total", "Spans sent", registry=meters.registry)
         self._dropped = Counter("zipkin_reporter_spans_dropped_total", "Spans lost", registry=meters.registry)
 
@@ -145,9 +147,10 @@ class Tracer:
             self._enqueue(span)
 
     def _enqueue(self, span: Span) -> None:
-        try:
+        room = self._faults.strength(TRACE_LOSS) or QUEUE_SPANS
+        if self._queue.qsize() < room:
             self._queue.put_nowait(span.to_zipkin(self._service))
-        except asyncio.QueueFull:
+        else:
             self._dropped.inc()
 
     async def run(self) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from infra.portal import pool as pool_module
 from infra.portal import seed
 from infra.portal.auth import weakness
+from infra.portal.faults import POOL_EXHAUSTION, Fault, Faults
 from infra.portal.gateway import ROUTES, Service, _forwarded, _route_of, _url
 from infra.portal.http import ApiError
 from infra.portal.metrics import Meters
@@ -152,6 +153,9 @@ class StandIn:
         self.closed = True
 
 
+FAULTS = Faults({POOL_EXHAUSTION: Fault("every connection that is lent stays away")})
+
+
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     async def connect(_self: Pool, _database: str | None) -> Any:
@@ -159,7 +163,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
 
     monkeypatch.setattr(Pool, "_connect", connect)
     monkeypatch.setattr(pool_module, "ACQUIRE_TIMEOUT_S", 0.05)
-    return Pool(PortalSettings(pool_size=2), "any_db", Meters("test-service", "unit"), "HikariPool-1")
+    return Pool(PortalSettings(pool_size=2), "any_db", Meters("test-service", "unit"), "HikariPool-1", FAULTS)
 
 
 class TestPool:
@@ -216,3 +220,25 @@ class TestPool:
                         pass
         async with pool.session(), pool.session():
             assert pool.active == 2
+
+    async def test_a_leak_takes_its_place_until_it_is_mended(self, pool: Pool) -> None:
+        FAULTS.switch_on(POOL_EXHAUSTION)
+        try:
+            for _ in range(2):
+                async with pool.session():
+                    pass
+            assert (pool.active, pool.idle) == (2, [])
+            with pytest.raises(OperationalError, match="no connection within"):
+                async with pool.session():
+                    pass
+        finally:
+            FAULTS.switch_off(POOL_EXHAUSTION)
+        assert (pool.active, len(pool.idle)) == (0, 2)
+        async with pool.session(), pool.session():
+            assert pool.active == 2
+
+    async def test_what_is_apart_needs_no_place_and_is_closed_after_use(self, pool: Pool) -> None:
+        async with pool.session(), pool.session(), pool.apart() as apart:
+            assert (pool.active, apart.connection.closed) == (2, False)
+        assert apart.connection.closed
+        assert len(pool.idle) == 2

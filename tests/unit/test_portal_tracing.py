@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from infra.portal.faults import GATEWAY_FAULTS, TRACE_LOSS, Faults
 from infra.portal.metrics import Meters
 from infra.portal.tracing import QUEUE_SPANS, Incoming, Tracer, client_span, extract
 
 TRACE, SPAN = "463ac35c9f6413ad48485a3953bb6124", "a2fb4a1d1a96d312"
 
 
-def tracer(sampling: float = 0.0, url: str = "http://127.0.0.1:1") -> Tracer:
-    return Tracer(Meters("test-service", "unit"), url, sampling)
+def tracer(sampling: float = 0.0, url: str = "http://127.0.0.1:1", faults: Faults | None = None) -> Tracer:
+    return Tracer(Meters("test-service", "unit"), url, sampling, faults)
 
 
 def queued(tracer: Tracer) -> list[dict[str, Any]]:
@@ -116,3 +117,21 @@ class TestReporter:
                 await asyncio.sleep(0.01)
         running.cancel()
         assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)
+
+    def test_that_loses_traces_keeps_one_span_a_flush_and_counts_the_others(self) -> None:
+        faults = Faults(GATEWAY_FAULTS)
+        faults.switch_on(TRACE_LOSS)
+        own = tracer(sampling=1, faults=faults)
+        with own.server_span({}, "get /posts"), client_span("blog-service", "get"):
+            pass
+        assert [span["kind"] for span in queued(own)] == ["CLIENT"]
+        assert own._dropped._value.get() == 1
+
+    def test_is_whole_again_when_the_fault_is_switched_off(self) -> None:
+        faults = Faults(GATEWAY_FAULTS)
+        own = tracer(sampling=1, faults=faults)
+        faults.switch_on(TRACE_LOSS)
+        faults.switch_off(TRACE_LOSS)
+        with own.server_span({}, "get /posts"), client_span("blog-service", "get"):
+            pass
+        assert len(queued(own)) == 2

@@ -39,12 +39,12 @@ def changed(**changes: Any) -> str:
 
 
 class TestCommittedProfiles:
-    @pytest.mark.parametrize("name", ["portal", "portal-universe"])
+    @pytest.mark.parametrize("name", ["portal", "portal-design", "portal-universe"])
     def test_can_be_read_by_name_and_as_a_file(self, name: str) -> None:
         assert load_profile(name) == load_profile(str(FOLDER / f"{name}.yaml"))
         assert load_profile(name).name == name
 
-    @pytest.mark.parametrize("name", ["portal", "portal-universe"])
+    @pytest.mark.parametrize("name", ["portal", "portal-design", "portal-universe"])
     def test_use_the_ports_of_their_platform_on_loopback(self, name: str) -> None:
         assert all("://127.0.0.1:" in address for address in load_profile(name).addresses.values())
 
@@ -116,20 +116,6 @@ class TestMistakes:
         error = refusal(tmp_path, changed(coupon={"stock": 0}, environment="prod", extra=1))
         assert all(key in error.what for key in ("coupon.stock", "environment", "extra"))
 
-    def test_missing_route_of_a_scenario(self, tmp_path: Path) -> None:
-        routes = {name: route for name, route in yaml.safe_load(PORTAL)["routes"].items() if name != "coupon_issue"}
-        error = refusal(tmp_path, changed(routes=routes))
-        assert "scenario c-coupon-spike needs the missing route coupon_issue" in error.what
-
-    def test_order_routes_are_needed_only_where_data_may_be_written(self, tmp_path: Path) -> None:
-        routes = {name: route for name, route in yaml.safe_load(PORTAL)["routes"].items() if "order" not in name}
-        assert "create_order" in refusal(tmp_path, changed(routes=routes)).what
-        assert profile_of(tmp_path, changed(routes=routes, data_may_be_written=False)).name == "portal"
-
-    def test_route_of_a_scenario_that_is_left_out_is_not_needed(self, tmp_path: Path) -> None:
-        routes = {name: route for name, route in yaml.safe_load(PORTAL)["routes"].items() if name != "coupon_issue"}
-        assert profile_of(tmp_path, changed(routes=routes, scenarios=["a", "b"])).scenarios == ("a", "b")
-
     @pytest.mark.parametrize("path", ["http://192.0.2.1/steal", "//192.0.2.1/steal", "api/v1/posts"])
     def test_route_that_names_a_host_or_is_no_path(self, tmp_path: Path, path: str) -> None:
         routes = {**yaml.safe_load(PORTAL)["routes"], "post_list": {"method": "GET", "path": path}}
@@ -194,7 +180,7 @@ class TestMistakes:
     def test_unknown_target_lists_the_known_ones(self, name: str) -> None:
         with pytest.raises(ConfigError, match="unknown target") as caught:
             load_profile(name)
-        assert "portal, portal-universe" in caught.value.cure
+        assert "portal, portal-design, portal-universe" in caught.value.cure
 
 
 class TestProfile:
