@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.checks import SCENARIOS, Check, check
+from core.errors import LoadError
 from core.words import Verdict
 from k6.model import ScenarioResult
 
@@ -14,17 +15,23 @@ DROPPED_AT_MOST = 0.001
 ACHIEVED_AT_LEAST = 0.99
 """Iterations made, by iterations asked for."""
 RUN_DELAY_AT_MOST = 0.1
-"""Time k6's threads waited for a processor, by wall time and processors: beyond it k6 measures itself."""
+"""Share of the wall time that k6 waited for a processor: beyond it k6 measures itself."""
+STEAL_AT_MOST = 0.05
+"""Share of the processors' time that the hypervisor gave to others: beyond it the machine was not ours."""
 ALL_VUS_BUSY = 0.9
 """Little's law: rate x iteration time from this share of the allowed VUs on, all of them wait for the target."""
 WRONG_ANSWERS_AT_MOST = 0.001
 """Share of answers whose body is not right: the bound that the design has for failed requests (section 4.3 A and B)."""
 _PACED = ("a", "b", "d")
-"""C and E start their whole crowd at once: there waiting for a processor is the load, not a fault of the generator."""
+"""C and E start their whole crowd at once: hundreds of VUs ready in one moment wait for a processor on any machine.
+There it is the load, not a fault of the generator."""
 
 
 def thresholds_check(result: ScenarioResult) -> Check:
-    """FAIL when a threshold was breached; NO_DATA when k6 did not run to its end, or one had no samples."""
+    """FAIL when a threshold was breached, ERROR when the load could not begin.
+
+    NO_DATA when k6 did not run to its end, or a threshold had no samples: k6 passes it then (k6 #4283).
+    """
     breached = [f"{row.metric}: {row.expression}" for row in result.thresholds if row.samples > 0 and not row.ok]
     if result.wrong_answers > WRONG_ANSWERS_AT_MOST * result.requests:
         breached.append(f"{result.wrong_answers} answers had a body that was not right")
@@ -45,6 +52,8 @@ def thresholds_check(result: ScenarioResult) -> Check:
 
 def _thresholds_verdict(result: ScenarioResult, breached: list[str], empty: list[str]) -> tuple[Verdict, str]:
     total = len(result.thresholds)
+    if result.never_began and result.error is not None:
+        return Verdict.ERROR, str(LoadError(**result.error))
     if breached:
         return Verdict.FAIL, f"breached: {'; '.join(breached)}"
     if result.error is not None:
@@ -55,20 +64,40 @@ def _thresholds_verdict(result: ScenarioResult, breached: list[str], empty: list
 
 
 def k6_run_check(results: Sequence[ScenarioResult], series_present: Mapping[str, bool]) -> Check:
-    """`series_present`: scenario letter -> its series are in Prometheus under this run's id."""
-    if not results:
-        return check("k6-run", Verdict.NO_DATA, "no scenario was run")
-    ended_badly = [result.error["what"] for result in results if result.error is not None]
-    unseen = [SCENARIOS[row.scenario] for row in results if not series_present.get(row.scenario, False)]
-    problems = ended_badly + ([_unseen(results, unseen)] if unseen else [])
+    """Judges the scenarios that began; those that could not are ERROR in their own check.
+
+    `series_present`: scenario letter -> its series are in Prometheus under this run's id.
+    """
+    began = [row for row in results if not row.never_began]
+    could_not = [SCENARIOS[row.scenario] for row in results if row.never_began]
+    if not began:
+        return check("k6-run", Verdict.NO_DATA, _none_began(could_not), could_not_begin=could_not)
+    problems = _run_problems(began, series_present)
+    good = f"{len(began)} scenarios ended by themselves, their series are in Prometheus"
+    besides = [f"{len(could_not)} could not begin: {', '.join(could_not)}"] if could_not else []
     return check(
         "k6-run",
         Verdict.FAIL if problems else Verdict.PASS,
-        "; ".join(problems) or f"{len(results)} scenarios ended by themselves, their series are in Prometheus",
+        "; ".join((problems or [good]) + besides),
         exit_codes={SCENARIOS[row.scenario]: row.exit_code for row in results},
         requests={SCENARIOS[row.scenario]: row.requests for row in results},
-        series_present=dict(series_present),
+        series_present={row.scenario: series_present.get(row.scenario, False) for row in began},
+        could_not_begin=could_not,
     )
+
+
+def _none_began(could_not: list[str]) -> str:
+    return (
+        f"none of {len(could_not)} scenarios could begin: {', '.join(could_not)}"
+        if could_not
+        else "no scenario was run"
+    )
+
+
+def _run_problems(began: Sequence[ScenarioResult], series_present: Mapping[str, bool]) -> list[str]:
+    ended_badly = [row.error["what"] for row in began if row.error is not None]
+    unseen = [SCENARIOS[row.scenario] for row in began if not series_present.get(row.scenario, False)]
+    return ended_badly + ([_unseen(began, unseen)] if unseen else [])
 
 
 def _unseen(results: Sequence[ScenarioResult], unseen: list[str]) -> str:
@@ -76,35 +105,54 @@ def _unseen(results: Sequence[ScenarioResult], unseen: list[str]) -> str:
     return f"no k6 series in Prometheus of {', '.join(unseen)}" + (f" (k6: {said})" if said else "")
 
 
-def generator_valid_check(results: Sequence[ScenarioResult]) -> Check:
-    """INVALID when k6 did not offer what was asked for, and the target is not the reason."""
+def generator_valid_check(results: Sequence[ScenarioResult], slow: Mapping[str, str] = {}) -> Check:
+    """INVALID when k6 did not offer what was asked for, and the target is not the reason.
+
+    `slow`: scenario letter -> one sentence from the target's own histogram that says how slow it was; what such a
+    scenario did not get is the target's doing, whatever k6's figures are.
+    """
     complete = [row for row in results if row.ended_by_itself]
     if not complete:
         return check("generator-valid", Verdict.NO_DATA, "no scenario ran to its end")
-    faults = [f"{SCENARIOS[row.scenario]}: {fault}" for row in complete for fault in generator_faults(row)]
+    faults = {row.scenario: found for row in complete if (found := generator_faults(row))}
+    invalid = [f"{SCENARIOS[letter]}: {'; '.join(found)}" for letter, found in faults.items() if letter not in slow]
+    excused = [f"{SCENARIOS[letter]} did not: {slow[letter]}" for letter in faults if letter in slow]
+    good = f"{len(complete) - len(faults)} scenarios got the load that was asked for"
     return check(
         "generator-valid",
-        Verdict.INVALID if faults else Verdict.PASS,
-        "; ".join(faults) or f"{len(complete)} scenarios got the load that was asked for",
+        Verdict.INVALID if invalid else Verdict.PASS,
+        "; ".join((invalid or [good]) + excused),
         figures={SCENARIOS[row.scenario]: _figures(row) for row in complete},
+        target_was_slow={SCENARIOS[letter]: sentence for letter, sentence in slow.items()},
     )
 
 
 def generator_faults(result: ScenarioResult) -> list[str]:
     """What k6 itself, or the machine under it, did wrong; empty where too little load is the target's doing."""
-    faults = []
-    delay = result.generator.run_delay_ratio
-    starved = result.scenario in _PACED and delay is not None and delay > RUN_DELAY_AT_MOST
-    if starved:
-        faults.append(f"k6 waited {delay:.0%} of the time for a processor")
-    if all_vus_busy(result) and not starved:
-        return faults
+    starved = _starved(result)
+    return starved if starved or all_vus_busy(result) else _shortfalls(result)
+
+
+def _starved(result: ScenarioResult) -> list[str]:
+    """The processors that k6 did not get."""
+    delay, steal = result.generator.run_delay_ratio, result.generator.steal_ratio
+    found = []
+    if result.scenario in _PACED and delay is not None and delay > RUN_DELAY_AT_MOST:
+        found.append(f"k6 waited {delay:.0%} of the time for a processor")
+    if steal is not None and steal > STEAL_AT_MOST:
+        found.append(f"the hypervisor took {steal:.0%} of the processors' time")
+    return found
+
+
+def _shortfalls(result: ScenarioResult) -> list[str]:
+    """The load that was not offered while VUs were idle."""
+    found = []
     dropped, achieved = dropped_ratio(result), achieved_ratio(result)
     if dropped is not None and dropped > DROPPED_AT_MOST:
-        faults.append(f"{result.dropped_iterations} iterations ({dropped:.2%}) were not started")
+        found.append(f"{result.dropped_iterations} iterations ({dropped:.2%}) were not started while VUs were idle")
     if achieved is not None and achieved < ACHIEVED_AT_LEAST:
-        faults.append(f"{achieved:.1%} of the load was offered")
-    return faults
+        found.append(f"{achieved:.1%} of the load was offered")
+    return found
 
 
 def dropped_ratio(result: ScenarioResult) -> float | None:

@@ -138,10 +138,25 @@ def _show(console: Console, result: ScenarioResult, checks: Sequence[Check]) -> 
         console.print(f"ERROR    {result.error['what']}. {result.error['cure']}", highlight=False, soft_wrap=True)
     for complaint in result.complaints if result.error is None else ():
         console.print(f"k6 says  {complaint}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"latency  {_latency(result)}", highlight=False, soft_wrap=True)
     answers = ", ".join(f"{status}: {number}" for status, number in result.outcomes.items())
     counted = ", ".join(f"{name}: {number}" for name, number in result.counters.items())
     console.print(f"answers  {answers or 'none'}" + (f"\ncounted  {counted}" if counted else ""), highlight=False)
+    if result.scenario == "c" and result.outcomes and not result.counters.get("coupons_issued"):
+        sold_out = "nobody got the coupon: it is sold out or not there. COUPON_ID chooses another one."
+        console.print(f"note     {sold_out}", soft_wrap=True)
     console.print(f"files    {result.log.parent}", highlight=False, soft_wrap=True)
+
+
+def _latency(result: ScenarioResult) -> str:
+    """Percentiles of the expected answers, and where there is a schedule, counted from when it wanted them asked."""
+    if result.p50_ms is None:
+        return "no answer was as expected"
+    asked = f"p50 {result.p50_ms:.1f} ms, p95 {result.p95_ms:.1f} ms, p99 {result.p99_ms:.1f} ms"
+    if result.p95_from_intended_ms is None:
+        return asked
+    late = f"p95 {result.p95_from_intended_ms:.1f} ms, p99 {result.p99_from_intended_ms:.1f} ms"
+    return f"{asked}; from the intended start {late}"
 
 
 def _held(ok: bool, samples: int) -> str:

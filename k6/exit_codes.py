@@ -5,6 +5,8 @@ from __future__ import annotations
 PASSED = 0
 THRESHOLDS_FAILED = 99
 ENDED_BY_ITSELF = frozenset({PASSED, THRESHOLDS_FAILED})
+GAVE_UP = frozenset({100, 104, 106, 107, 108, 110})
+"""With these k6 ends by itself before the load when setup() fails or its options are wrong; in mid-load it goes on."""
 
 MEANINGS = {
     97: "the cloud said that the test failed",

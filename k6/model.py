@@ -83,6 +83,9 @@ class GeneratorFigures(Frozen):
     run_delay_ratio: float | None = Field(
         description="time k6's threads were ready but had no processor, by wall time and processors; None: unknown"
     )
+    steal_ratio: float | None = Field(
+        default=None, description="share of all processors' time that the hypervisor took; None: unknown"
+    )
 
 
 class ScenarioResult(Frozen):
@@ -91,6 +94,7 @@ class ScenarioResult(Frozen):
     scenario: str = Field(description="letter")
     exit_code: int
     ended_by_itself: bool = Field(description="exit 0 or 99, neither stopped nor hung")
+    never_began: bool = Field(default=False, description="k6 gave up before the load: its setup() failed, for example")
     started: datetime = Field(description="begin of the load, after setup(); UTC")
     ended: datetime = Field(description="end of the load; UTC")
     requests: int
@@ -98,12 +102,19 @@ class ScenarioResult(Frozen):
     p50_ms: float | None = Field(description="of expected answers; None without any")
     p95_ms: float | None
     p99_ms: float | None
+    p95_from_intended_ms: float | None = Field(
+        default=None, description="from when the schedule wanted the iteration to start; None in a closed model"
+    )
+    p99_from_intended_ms: float | None = None
     error_rate: float | None = Field(description="share of requests not answered as expected; None without any")
     iterations: int
     dropped_iterations: int
     wrong_answers: int = Field(description="answers with a good status and a body that is not right")
     outcomes: Mapping[str, int] = Field(description="status -> requests; '0' had no answer, 'other' is any rare status")
     counters: Mapping[str, int] = Field(description="the script's own counters, such as orders_created")
+    receipts: tuple[str, ...] = Field(
+        default=(), description="ids that the script says the target issued: C's coupons, in the order of their answers"
+    )
     thresholds: tuple[Threshold, ...]
     generator: GeneratorFigures
     log: Path

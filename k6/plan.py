@@ -13,10 +13,12 @@ from core.checks import SCENARIOS
 from core.errors import ConfigError
 from k6.model import ScenarioRequest
 from targets.load import Load
-from targets.model import Profile, UserPool
+from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, Profile, UserPool
 
 HERD_AFTER_EXPIRY_S = 1.0
 """E's herd starts this long after the TTL, counted from the start of the warm-up request (corrections 8)."""
+TTL_AT_MOST_S = 60.0
+"""E is a matter of seconds (design 4.3 E: 15 s, then at most 10 s): it does not sit out an expiry of minutes."""
 SETUP_TIMEOUT_S = 120.0
 """Bound of a script's setup(): 500 logins at the platform's 20 a second take 25 s (platform.md 1)."""
 GRACEFUL_STOP_S = 30.0
@@ -33,12 +35,19 @@ def scenario_name(scenario: str) -> str:
 
 
 def herd_starts_s(profile: Profile) -> float:
-    """Seconds from the warm-up to E's herd; ConfigError where the target has no cache."""
+    """Seconds from the warm-up to E's herd; ConfigError where the target has no cache, or one that keeps too long."""
     if profile.cache is None:
         raise ConfigError(
             f"target '{profile.name}' has no cache",
             where=SCENARIOS["e"],
             cure="Leave scenario E out, or give the profile its `cache`.",
+        )
+    if profile.cache.ttl_s > TTL_AT_MOST_S:
+        raise ConfigError(
+            f"the cache of target '{profile.name}' keeps a product {profile.cache.ttl_s:.0f} s, "
+            f"longer than scenario E lasts (at most {TTL_AT_MOST_S:.0f} s)",
+            where=SCENARIOS["e"],
+            cure="Give the test target a shorter TTL and say so in `cache.ttl_s`, or leave scenario E out.",
         )
     return profile.cache.ttl_s + HERD_AFTER_EXPIRY_S
 
@@ -80,6 +89,7 @@ def plan_document(request: ScenarioRequest) -> dict[str, Any]:
     ConfigError when the load does not fit k6 or the target.
     """
     profile = request.profile
+    _require_routes(request.scenario, profile)
     _require_whole_rates(request.load)
     if request.scenario == "c":
         _require_users(request)
@@ -109,6 +119,17 @@ def plan_document(request: ScenarioRequest) -> dict[str, Any]:
 
 def _pool(pool: UserPool) -> Mapping[str, Any]:
     return {**pool.model_dump(mode="json"), "password": pool.password.get_secret_value()}
+
+
+def _require_routes(scenario: str, profile: Profile) -> None:
+    needed = SCENARIO_ROUTES[scenario] + (ORDER_ROUTES if scenario == "a" and profile.data_may_be_written else ())
+    missing = [f"`{route}`" for route in needed if route not in profile.routes]
+    if missing:
+        raise ConfigError(
+            f"target '{profile.name}' has no route {', '.join(missing)}, which {SCENARIOS[scenario]} needs",
+            where="`routes` of the profile",
+            cure=f"Add it there, or leave scenario {scenario.upper()} out.",
+        )
 
 
 def _require_whole_rates(load: Load) -> None:

@@ -1,11 +1,9 @@
-"""What a running k6 says of itself over its REST API, and what the kernel says of it."""
+"""What a running k6 says of itself over its REST API."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +15,6 @@ from k6.model import Progress
 log = logging.getLogger("k6")
 
 _ANSWER_WITHIN_S = 1.0
-_NS_PER_S = 1e9
 
 
 def log_progress(progress: Progress) -> None:
@@ -66,16 +63,3 @@ class ProgressReader:
             rate_per_s=(requests - before) / max(now - then, 1e-3),
             failed_ratio=float(samples.get("http_req_failed", {}).get("rate", 0.0)),
         )
-
-
-def run_delay_s(pid: int) -> float | None:
-    """Seconds that all threads of `pid` were ready but had to wait for a processor; None where Linux does not say."""
-    try:
-        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    except OSError:
-        return None  # the process has just ended
-    return sum(int(stat.split()[1]) for stat in stats) / _NS_PER_S if stats else None
-
-
-def processors() -> int:
-    return os.cpu_count() or 1

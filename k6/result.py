@@ -10,13 +10,14 @@ from typing import Any
 
 from core.errors import LoadError
 from k6.command import Files
-from k6.exit_codes import ENDED_BY_ITSELF, meaning
+from k6.exit_codes import ENDED_BY_ITSELF, GAVE_UP, meaning
 from k6.log_file import complaints
 from k6.model import GeneratorFigures, ScenarioRequest, ScenarioResult, Threshold
 from k6.plan import max_vus, offered_iterations, scenario_name
 
 _LOAD = "part:load"
 _LATENCY = f"http_req_duration{{expected_response:true,{_LOAD}}}"
+_FROM_INTENDED = "latency_from_intended"  # lib/schedule.js, in open models only
 _ANSWERS = "answers_"  # lib/checks.js counts every status other than 200 so
 _K6_COUNTERS = frozenset({"http_reqs", "iterations", "dropped_iterations", "data_sent", "data_received"})
 
@@ -32,6 +33,8 @@ class Ending:
     ended: datetime
     cut_short: str = ""
     run_delay_ratio: float | None = None
+    steal_ratio: float | None = None
+    receipts: tuple[str, ...] = ()
 
 
 class Summary:
@@ -54,6 +57,11 @@ class Summary:
 
     def count(self, metric: str) -> int:
         return int(self.values(metric).get("count", 0))
+
+    def percentiles(self, metric: str) -> Values:
+        """The values of a trend; empty when it has no samples, where k6 says 0."""
+        values = self.values(metric)
+        return values if values.get("count") else {}
 
     def outcomes(self) -> dict[str, int]:
         """Requests by status; those of statuses that the script does not name are "other"."""
@@ -88,33 +96,37 @@ def scenario_result(request: ScenarioRequest, files: Files, ending: Ending) -> S
     summary = Summary.read(files)
     started, ended = _window(summary, ending)
     requests = summary.count(f"http_reqs{{{_LOAD}}}")
-    latency = summary.values(_LATENCY)
-    answered = latency.get("count", 0) > 0
+    latency, from_intended = summary.percentiles(_LATENCY), summary.percentiles(_FROM_INTENDED)
     said = complaints(files.log)
     by_itself = ending.exit_code in ENDED_BY_ITSELF and not ending.cut_short
+    never_began = ending.exit_code in GAVE_UP and requests == 0
     return ScenarioResult(
         scenario=request.scenario,
         exit_code=ending.exit_code,
         ended_by_itself=by_itself,
+        never_began=never_began,
         started=started,
         ended=ended,
         requests=requests,
         rate_per_s=requests / max((ended - started).total_seconds(), 1e-3),
-        p50_ms=latency["med"] if answered else None,
-        p95_ms=latency["p(95)"] if answered else None,
-        p99_ms=latency["p(99)"] if answered else None,
+        p50_ms=latency.get("med"),
+        p95_ms=latency.get("p(95)"),
+        p99_ms=latency.get("p(99)"),
+        p95_from_intended_ms=from_intended.get("p(95)"),
+        p99_from_intended_ms=from_intended.get("p(99)"),
         error_rate=summary.values(f"http_req_failed{{{_LOAD}}}")["rate"] if requests else None,
         iterations=summary.count(f"iterations{{{_LOAD}}}"),
         dropped_iterations=summary.count("dropped_iterations"),
         wrong_answers=summary.count("wrong_answers"),
         outcomes=summary.outcomes(),
         counters=summary.counters(),
+        receipts=ending.receipts,
         thresholds=summary.thresholds(),
         generator=_generator(request, summary, ending),
         log=files.log,
         web_dashboard=files.web_dashboard if files.web_dashboard.exists() else None,
         complaints=said,
-        error=None if by_itself else _error(request, ending, said, files),
+        error=None if by_itself else _error(request, _what(ending, said, never_began), files),
     )
 
 
@@ -133,14 +145,18 @@ def _generator(request: ScenarioRequest, summary: Summary, ending: Ending) -> Ge
         allocated_vus=int(summary.values("vus_max").get("max", 0)),
         mean_iteration_s=durations["avg"] / 1000 if durations.get("count") else None,
         run_delay_ratio=ending.run_delay_ratio,
+        steal_ratio=ending.steal_ratio,
     )
 
 
-def _error(request: ScenarioRequest, ending: Ending, said: tuple[str, ...], files: Files) -> dict[str, str]:
+def _what(ending: Ending, said: tuple[str, ...], never_began: bool) -> str:
+    """A script that gave up has said why and what to do; else the exit code is all there is to tell."""
+    if never_began and said:
+        return f"the load did not begin: {said[-1].rstrip('.')}"
     why = ending.cut_short or meaning(ending.exit_code)
-    last = f": {said[-1]}" if said else ""
-    return LoadError(
-        f"k6 did not end by itself, {why}{last}",
-        where=f"scenario {scenario_name(request.scenario)}",
-        cure=f"See {files.log}.",
-    ).as_row()
+    return f"k6 did not end by itself, {why}" + (f": {said[-1]}" if said else "")
+
+
+def _error(request: ScenarioRequest, what: str, files: Files) -> dict[str, str]:
+    where = f"scenario {scenario_name(request.scenario)}"
+    return LoadError(what, where=where, cure=f"See {files.log}.").as_row()

@@ -14,17 +14,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from core.errors import SetupError
 from core.rundir import utc_now
 from k6.command import Files, k6_arguments, k6_environment
-from k6.log_file import keep_log
+from k6.log_file import keep_log, noting_receipts
+from k6.machine import ProcessorWatch
 from k6.model import Progress, ScenarioRequest, ScenarioResult
 from k6.plan import GRACEFUL_STOP_S, SETUP_TIMEOUT_S, plan_document, planned_s, scenario_name
-from k6.progress import ProgressReader, free_address, processors, run_delay_s
+from k6.progress import ProgressReader, free_address
 from k6.result import Ending, scenario_result
 from targets.guard import refuse_unless_loopback, require_loopback
 
@@ -74,29 +75,26 @@ def _run(
 ) -> Ending:
     api = free_address()
     planned = planned_s(request.scenario, request.load, request.profile)
+    limit_s = SETUP_TIMEOUT_S + planned + GRACEFUL_STOP_S + OVERTIME_S
     name = scenario_name(request.scenario)
     log.info("%s: starting k6, load '%s', at most %.0f s", name, request.load.name, planned)
-    started, began = utc_now(), time.monotonic()
-    process = _start(k6_arguments(request, files, api), k6_environment(request, files))
-    assert process.stdout is not None
-    keeper = threading.Thread(target=keep_log, args=(process.stdout, files.log), name=f"k6-log-{request.scenario}")
-    keeper.start()
-    reader = ProgressReader(name, api, planned)
-    try:
-        watch = _watch(process, reader, on_progress, stop, SETUP_TIMEOUT_S + planned + GRACEFUL_STOP_S + OVERTIME_S)
-    finally:
-        _kill(process)
-        reader.close()
-        keeper.join()
-        process.stdout.close()
+    with closing(ProgressReader(name, api, planned)) as reader:
+        report = _every(PROGRESS_EVERY_S, lambda: _report(reader, on_progress))
+        started, began = utc_now(), time.monotonic()
+        process = _start(k6_arguments(request, files, api), k6_environment(request, files))
+        with _output_kept(process, files.log) as receipts:
+            processors = ProcessorWatch(process.pid)
+            cut_short = _watch(process, (processors.look, report), stop, limit_s)
+            run_delay_ratio, steal_ratio = processors.run_delay_ratio(), processors.steal_ratio()
     log.info("%s: k6 ended after %.1f s with exit code %d", name, time.monotonic() - began, process.returncode)
-    delay = watch.run_delay_s
     return Ending(
         exit_code=process.returncode,
         started=started,
         ended=utc_now(),
-        cut_short=watch.cut_short,
-        run_delay_ratio=None if delay is None else delay / (time.monotonic() - began) / processors(),
+        cut_short=cut_short,
+        run_delay_ratio=run_delay_ratio,
+        steal_ratio=steal_ratio,
+        receipts=tuple(receipts),
     )
 
 
@@ -112,34 +110,55 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
     )
 
 
-@dataclass(frozen=True)
-class _Watch:
-    cut_short: str
-    run_delay_s: float | None
+@contextmanager
+def _output_kept(process: subprocess.Popen[bytes], path: Path) -> Iterator[list[str]]:
+    """k6's output goes to `path`; the receipts in it are complete when the block has ended, and k6 with it."""
+    assert process.stdout is not None
+    receipts: list[str] = []
+    lines = noting_receipts(process.stdout, receipts)
+    keeper = threading.Thread(target=keep_log, args=(lines, path), name=f"k6-log-{process.pid}")
+    keeper.start()
+    try:
+        yield receipts
+    finally:
+        _kill(process)
+        keeper.join()
+        process.stdout.close()
 
 
 def _watch(
-    process: subprocess.Popen[bytes],
-    reader: ProgressReader,
-    on_progress: Callable[[Progress], None],
-    stop: threading.Event,
-    limit_s: float,
-) -> _Watch:
-    """Look at k6 until it ends, end it when `stop` is set or `limit_s` is over."""
-    began = next_report = time.monotonic()
-    delay: float | None = None
+    process: subprocess.Popen[bytes], looks: Sequence[Callable[[], None]], stop: threading.Event, limit_s: float
+) -> str:
+    """Look at k6 until it ends by itself (""), or end it when `stop` is set or `limit_s` is over, and say so."""
+    began = time.monotonic()
     while process.poll() is None:
+        for look in looks:
+            look()
         if stop.wait(LOOK_EVERY_S):
-            return _Watch(_interrupt(process, "the run was stopped"), delay)
+            return _interrupt(process, "the run was stopped")
+        if time.monotonic() - began > limit_s:
+            return _interrupt(process, f"it hung: {limit_s:.0f} s is more than it may take")
+    return ""
+
+
+def _every(seconds: float, action: Callable[[], bool]) -> Callable[[], None]:
+    """`action`, called often, done again `seconds` after it was done; False is not done yet."""
+    due = time.monotonic()
+
+    def act() -> None:
+        nonlocal due
         now = time.monotonic()
-        if now - began > limit_s:
-            return _Watch(_interrupt(process, f"it hung: {limit_s:.0f} s is more than it may take"), delay)
-        if now >= next_report:
-            next_report = now + PROGRESS_EVERY_S
-            delay = run_delay_s(process.pid) or delay
-            if progress := reader.read():
-                on_progress(progress)
-    return _Watch("", delay)
+        if now >= due and action():
+            due = now + seconds
+
+    return act
+
+
+def _report(reader: ProgressReader, on_progress: Callable[[Progress], None]) -> bool:
+    progress = reader.read()
+    if progress is not None:
+        on_progress(progress)
+    return progress is not None
 
 
 def _interrupt(process: subprocess.Popen[bytes], reason: str) -> str:

@@ -11,6 +11,7 @@ const RENEW_SPREAD = 0.15;
 const LOGINS_A_STEP = 20;
 
 const TOO_MANY_REQUESTS = 429;
+const JSON_BODY = { 'Content-Type': 'application/json' };
 
 /** The design's test account. */
 export const account = { email: plan.users.email, password: plan.users.password };
@@ -62,7 +63,7 @@ function keep(found, index, res) {
 }
 
 function loginRequest(user, name) {
-  const params = { headers: { 'Content-Type': 'application/json' }, tags: { name } };
+  const params = { headers: JSON_BODY, tags: { name } };
   return [plan.routes.login.method, urlOf('login'), JSON.stringify(user), params];
 }
 
@@ -94,30 +95,51 @@ export class Session {
   constructor(user, grant = null) {
     this.user = user;
     this.grant = grant;
-    this.params = {};
+    this.forget();
+  }
+
+  /** Parameters hold the token: they are made once for each. */
+  forget() {
+    this.plain = {};
+    this.bytes = {};
+    this.json = {};
   }
 
   /** Logs in when there is no token or it is about to end; false when the target refuses. */
   ready() {
     if (this.grant === null || Date.now() >= this.grant.renew_at) {
       this.grant = login(this.user);
-      this.params = {};
+      this.forget();
     }
     return this.grant !== null;
   }
 
-  /** Sends one request of `route`, tagged with `name`. */
-  call(route, url, body = null, name = route) {
-    const params = this.params[name] || (this.params[name] = requestParams(this.grant.token, name, body !== null));
-    return send(route, url, body === null ? null : JSON.stringify(body), params);
+  /** Parameters of a request tagged with `name`. */
+  params(name) {
+    return this.plain[name] || (this.plain[name] = requestParams(this.grant.token, { name }));
+  }
+
+  /** The same, with the answer kept as bytes: to parse a large body they are cheaper than text. */
+  paramsForBytes(name) {
+    return this.bytes[name] || (this.bytes[name] = Object.assign({ responseType: 'binary' }, this.params(name)));
+  }
+
+  /** Sends one request of `route`, tagged with its name; `body` is JSON text. */
+  post(route, url, body = null) {
+    return send(route, url, body, body === null ? this.params(route) : this.paramsWithBody(route));
+  }
+
+  /** Reads a page in setup(). */
+  read(route, url) {
+    return send(route, url, null, this.params(`setup_${route}`));
+  }
+
+  paramsWithBody(name) {
+    return this.json[name] || (this.json[name] = requestParams(this.grant.token, { name }, JSON_BODY));
   }
 }
 
-/** Parameters of a signed-in request, tagged with `name`; the body of its answer stays bytes. */
-export function requestParams(token, name, hasBody = false) {
-  const headers = { Authorization: `Bearer ${token}` };
-  if (hasBody) {
-    headers['Content-Type'] = 'application/json';
-  }
-  return { headers, tags: { name }, responseType: 'binary' };
+/** Parameters of a signed-in request. */
+export function requestParams(token, tags, headers = {}) {
+  return { headers: Object.assign({ Authorization: `Bearer ${token}` }, headers), tags };
 }

@@ -1,8 +1,9 @@
 // Sending the load's requests and checking their answers, at a cost that leaves the generator out of the measurement.
 //
 // What is normal costs nothing: a counter moves only for a status other than 200 and for a body that is not right.
-// A body stays bytes, and the fields that matter are read from it in one pass (`res.json(path)` runs natively): the
-// design's three checks, each of which parses the body, halve what k6 can send (programs.md, yardsticks).
+// Every body is looked at: the fields that matter are read from its bytes in one pass (`res.json(path)` runs natively
+// and refuses what is no JSON), or it is compared with one that was right (lib/question.js). The design's three checks,
+// each of which parses the body, halve what k6 can send (programs.md, yardsticks).
 import http from 'k6/http';
 import { Counter } from 'k6/metrics';
 import { plan } from './config.js';
@@ -14,19 +15,30 @@ const answers = Object.fromEntries(STATUSES.map((status) => [status, new Counter
 const otherAnswers = new Counter('answers_other');
 const wrongAnswers = new Counter('wrong_answers');
 
+/** Statuses that k6 counts itself, because they are no exception: see `countedByStatus` in lib/thresholds.js. */
+const countedByK6 = new Set([200]);
+
+/** Method of each route. */
+export const methods = Object.fromEntries(Object.entries(plan.routes).map(([route, { method }]) => [route, method]));
+
 /** Statuses that are no failed request: "done", and those that the scenario declares besides. */
 export function expectStatuses(...besides) {
   http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }, ...besides));
+  besides.forEach((status) => countedByK6.add(status));
 }
 
 /** Sends one request of the load. */
 export function send(route, url, body, params) {
-  const res = http.request(plan.routes[route].method, url, body, params);
-  const status = res.status;
-  if (status !== 200) {
+  const res = http.request(methods[route], url, body, params);
+  countStatus(res.status);
+  return res;
+}
+
+/** Counts an answer by its status, unless k6 does. */
+export function countStatus(status) {
+  if (!countedByK6.has(status)) {
     (answers[status] || otherAnswers).add(1);
   }
-  return res;
 }
 
 /** True for the statuses that mean "done". */

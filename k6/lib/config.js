@@ -22,8 +22,16 @@ function read() {
 /** The plan without its tokens; its fields are those of `Plan` in k6/plan.py. */
 export const plan = new SharedArray('plan', () => [Object.assign(read(), { tokens: null })])[0];
 
-/** Access tokens of the pool's users, in their order; empty when setup() has to log them in. */
-export const tokens = new SharedArray('tokens', () => read().tokens);
+// Each in a list of its own: k6 freezes what it hands out, a bare string character by character (25 us for a token).
+const tokens = new SharedArray('tokens', () => read().tokens.map((token) => [token]));
+
+/** Number of access tokens in the plan; 0 when setup() has to log the users in. */
+export const tokenCount = tokens.length;
+
+/** Access token of the pool's user `index`, counted from 0. */
+export function tokenOf(index) {
+  return tokens[index][0];
+}
 
 /** Options that every scenario shares. A redirect is never followed: load goes where the profile says. */
 export const commonOptions = {

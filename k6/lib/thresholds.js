@@ -16,6 +16,11 @@ export const FAILED = 'http_req_failed{part:load}';
 // k6 keeps only those submetrics that its options name; an empty list judges nothing.
 const COUNTED = [latency(), FAILED, 'http_reqs{part:load}', 'iterations{part:load}', 'iteration_duration{part:load}'];
 
+/** Requests of one status, where that is no exception; lib/summary.js adds them to those that checks.js counts. */
+export function countedByStatus(status) {
+  return `http_reqs{part:load,status:${status}}`;
+}
+
 /** A scenario's thresholds, and what its result needs besides. */
 export function thresholds(own) {
   return Object.assign(Object.fromEntries(COUNTED.map((metric) => [metric, []])), own);

@@ -1,8 +1,10 @@
 // B: reading the blog at a fixed rate, 70 % lists and 30 % details (design 4.3 B). Open model: no sleep.
 import { Session, account, said, setupLogin } from '../lib/auth.js';
-import { checkApiResponse, expectStatuses, isPositive, successAnd, valueAt } from '../lib/checks.js';
+import { expectStatuses, isPositive, successAnd, valueAt } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
+import { question } from '../lib/question.js';
+import { constantRate, fromIntended } from '../lib/schedule.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -15,6 +17,7 @@ const posts = plan.responses.posts;
 const POST_IDS = `${posts.items}.#.${posts.id}`;
 const POST_COUNT = successAnd(`${posts.items}.#`);
 const POST = successAnd(dialect.paths.post);
+const noteLatency = fromIntended(constantRate(load.rate_per_s), load.rate_per_s * load.duration_s);
 expectStatuses();
 
 export const options = Object.assign({}, commonOptions, {
@@ -56,7 +59,7 @@ export function setup() {
 }
 
 function postsOnPage(reader, page) {
-  const res = reader.call('post_list', pageUrl('post_list', posts, page), null, 'setup_post_list');
+  const res = reader.read('post_list', pageUrl('post_list', posts, page));
   if (res.status !== 200) {
     throw new Error(`setup: ${said(res)}`);
   }
@@ -65,30 +68,25 @@ function postsOnPage(reader, page) {
 
 // What a VU makes of setup()'s data, once.
 let session = null;
-let pageUrls = [];
-let known = [];
+let lists = [];
+let details = [];
 
 function begin({ grant, pages, ids }) {
   session = new Session(account, grant);
-  pageUrls = Array.from({ length: pages }, (_, page) => pageUrl('post_list', posts, page));
-  known = ids.map((id) => ({ url: urlOf('post_detail', id), isRight: (answered) => answered === id }));
+  lists = Array.from({ length: pages }, (_, page) => {
+    return question('post_list', pageUrl('post_list', posts, page), POST_COUNT, isPositive);
+  });
+  details = ids.map((id) => question('post_detail', urlOf('post_detail', id), POST, (answered) => answered === id));
 }
 
 export default function (data) {
   if (session === null) {
     begin(data);
   }
-  if (!session.ready()) {
-    return;
+  if (session.ready()) {
+    oneOf(Math.random() < LIST_SHARE ? lists : details)(session);
   }
-  if (Math.random() < LIST_SHARE) {
-    const res = session.call('post_list', oneOf(pageUrls));
-    checkApiResponse(res, 'post_list', POST_COUNT, isPositive);
-  } else {
-    const post = oneOf(known);
-    const res = session.call('post_detail', post.url);
-    checkApiResponse(res, 'post_detail', POST, post.isRight);
-  }
+  noteLatency();
 }
 
 function oneOf(list) {

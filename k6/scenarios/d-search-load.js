@@ -1,7 +1,9 @@
 // D: searching at a rising rate (design 4.3 D); the number of hits is checked. Open model: no sleep.
 import { Session, account, setupLogin } from '../lib/auth.js';
-import { checkApiResponse, expectStatuses, isThere, successAnd } from '../lib/checks.js';
+import { expectStatuses, isThere, successAnd } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds } from '../lib/config.js';
+import { question } from '../lib/question.js';
+import { fromIntended, rampingRate } from '../lib/schedule.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -11,13 +13,20 @@ const SEARCH_TERMS = ['노트북', '스마트폰', '이어폰', '키보드', '�
 
 const load = plan.load;
 const search = plan.responses.search;
-// The catalogue's own words with their known number of hits, where the target has them.
-const known = Object.entries(plan.search_words);
-const words = (known.length > 0 ? known : SEARCH_TERMS.map((term) => [term, null])).map(([term, hits]) => ({
-  url: pageUrl('product_search', search, 0, `${plan.responses.search_parameter}=${encodeURIComponent(term)}&`),
-  isRight: hits === null || search.total === null ? isThere : (found) => found === hits,
-}));
+// Those and the catalogue's own, of which the number of hits is known.
+const words = Object.assign(Object.fromEntries(SEARCH_TERMS.map((term) => [term, null])), plan.search_words);
 const FOUND = successAnd(search.total === null ? `${search.items}.#` : search.total);
+const questions = Object.entries(words).map(([term, hits]) => {
+  const url = pageUrl('product_search', search, 0, `${plan.responses.search_parameter}=${encodeURIComponent(term)}&`);
+  const isRight = hits === null || search.total === null ? isThere : (found) => found === hits;
+  return question('product_search', url, FOUND, isRight);
+});
+const stages = [
+  { duration_s: load.ramp_up_s, target_per_s: load.rate_per_s },
+  { duration_s: load.steady_s, target_per_s: load.rate_per_s },
+  { duration_s: load.ramp_down_s, target_per_s: 0 },
+];
+const noteLatency = fromIntended(rampingRate(load.start_rate_per_s, stages), load.rate_per_s * load.steady_s);
 expectStatuses();
 
 export const options = Object.assign({}, commonOptions, {
@@ -26,11 +35,7 @@ export const options = Object.assign({}, commonOptions, {
       executor: 'ramping-arrival-rate',
       startRate: load.start_rate_per_s,
       timeUnit: '1s',
-      stages: [
-        { duration: seconds(load.ramp_up_s), target: load.rate_per_s },
-        { duration: seconds(load.steady_s), target: load.rate_per_s },
-        { duration: seconds(load.ramp_down_s), target: 0 },
-      ],
+      stages: stages.map(({ duration_s, target_per_s }) => ({ duration: seconds(duration_s), target: target_per_s })),
       preAllocatedVUs: load.pre_allocated_vus,
       maxVUs: load.max_vus,
       tags: LOAD,
@@ -50,10 +55,8 @@ let session = null;
 
 export default function ({ grant }) {
   session = session || new Session(account, grant);
-  if (!session.ready()) {
-    return;
+  if (session.ready()) {
+    questions[Math.floor(Math.random() * questions.length)](session);
   }
-  const word = words[Math.floor(Math.random() * words.length)];
-  const res = session.call('product_search', word.url);
-  checkApiResponse(res, 'product_search', FOUND, word.isRight);
+  noteLatency();
 }

@@ -1,9 +1,10 @@
 // E: a crowd asks for one product just after it fell out of the cache (design 4.3 E, corrections 8). How often the origin
 // was asked is for the target's own counter to say; the script makes the moment and measures the crowd.
 import { Session, account, said, setupLogin } from '../lib/auth.js';
-import { checkApiResponse, expectStatuses, successAnd, valueAt } from '../lib/checks.js';
+import { expectStatuses, successAnd, valueAt } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
+import { question } from '../lib/question.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -48,7 +49,7 @@ export function setup() {
 }
 
 function firstProduct(reader) {
-  const res = reader.call('product_list', pageUrl('product_list', products, 0), null, 'setup_product_list');
+  const res = reader.read('product_list', pageUrl('product_list', products, 0));
   const id = valueAt(res, `${products.items}.0.${products.id}`);
   if (id === undefined) {
     throw new Error(`setup: no product to ask for: ${said(res)}`);
@@ -56,15 +57,24 @@ function firstProduct(reader) {
   return id;
 }
 
-export function warmCache({ grant, productId }) {
-  ask(grant, productId, 'cache_warm');
+let session = null;
+const questions = {};
+
+export function warmCache(data) {
+  ask(data, 'cache_warm');
 }
 
-export function thunderingHerd({ grant, productId }) {
-  ask(grant, productId, HERD);
+export function thunderingHerd(data) {
+  ask(data, HERD);
 }
 
-function ask(grant, productId, name) {
-  const res = new Session(account, grant).call('product_detail', urlOf('product_detail', productId), null, name);
-  checkApiResponse(res, name, PRODUCT, (id) => String(id) === String(productId));
+function ask({ grant, productId }, name) {
+  session = session || new Session(account, grant);
+  const askIt = questions[name] || (questions[name] = questionOf(productId, name));
+  askIt(session);
+}
+
+function questionOf(productId, name) {
+  const isRight = (id) => String(id) === String(productId);
+  return question('product_detail', urlOf('product_detail', productId), PRODUCT, isRight, name);
 }

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +17,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from core.errors import SetupError, TargetRefused
+from core.errors import ConfigError, SetupError, TargetRefused
 from core.ports import Endpoints, ServiceId
 from core.settings import Settings
 from core.words import Verdict
@@ -48,6 +49,7 @@ SHORT = Load.model_validate(
 COUPONS = 10
 POSTS = [f"{number:024x}" for number in range(45)]  # three pages of 20, 20 and 5
 MARK = "mark-of-this-run"
+CART = {"id": 1, "totalAmount": 30_000, "items": [{"subtotal": 10_000}, {"subtotal": 20_000}]}
 
 
 @dataclass
@@ -59,8 +61,11 @@ class Portal:
     receivers: set[str] = field(default_factory=set)
     holders: set[str] = field(default_factory=set)
     asked_posts: set[str] = field(default_factory=set)
+    asked_coupons: set[str] = field(default_factory=set)
+    issued: list[str] = field(default_factory=list)
     login_status: int = 200
     limited: Callable[[str], bool] = lambda route: False
+    replaced: dict[str, Response] = field(default_factory=dict)
     hits: int | None = None  # None: the right number
     token_lifetime_s: float = 900
     delay_s: float = 0.0
@@ -112,14 +117,14 @@ class Handlers:
 
     async def add_to_cart(self, request: Request) -> Response:
         assert 1 <= (await request.json())["productId"] <= 20
-        return _good({"id": 1})
+        return _good(CART)
 
     async def checkout(self, request: Request) -> Response:
-        return _good({"id": 1})
+        return _good(CART)
 
     async def create_order(self, request: Request) -> Response:
         self.portal.receivers.add((await request.json())["shippingAddress"]["receiverName"])
-        return _good({"orderNumber": "ORD-1"})
+        return _good({"orderNumber": "ORD-1", "totalAmount": CART["totalAmount"]})
 
     async def post_list(self, request: Request) -> Response:
         first = (int(request.query_params["page"]) - 1) * 20
@@ -132,26 +137,30 @@ class Handlers:
 
     async def coupon_issue(self, request: Request) -> Response:
         user = _user(request)
+        self.portal.asked_coupons.add(request.path_params["id"])
         if user in self.portal.holders:
             return _bad(409, "S604")
         if len(self.portal.holders) == COUPONS:
             return _bad(409, "S602")
         self.portal.holders.add(user)
-        return _good({"id": 1})
+        self.portal.issued.append(str(4000 + len(self.portal.holders)))
+        return _good({"id": int(self.portal.issued[-1])})
 
 
 def _counted(portal: Portal, name: str, handler: Callable[[Request], object]) -> Callable[[Request], object]:
     async def count(request: Request) -> Response:
         await asyncio.sleep(portal.delay_s)
-        answer = Response(status_code=429) if portal.limited(name) else await handler(request)  # type: ignore[misc]
+        answer = Response(status_code=429) if portal.limited(name) else portal.replaced.get(name)
+        answer = answer or await handler(request)  # type: ignore[misc]
         portal.answers[name, answer.status_code] += 1
         return answer
 
     return count
 
 
-@pytest.fixture
-def portal() -> Iterator[Portal]:
+@contextmanager
+def serving() -> Iterator[Portal]:
+    """The server, for as long as the block lasts."""
     portal = Portal()
     handlers = Handlers(portal)
     routes = [
@@ -165,9 +174,17 @@ def portal() -> Iterator[Portal]:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="error", ws="none", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        try:
+            yield portal
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def portal() -> Iterator[Portal]:
+    with serving() as portal:
         yield portal
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -224,11 +241,13 @@ def samples(result: ScenarioResult, name: str) -> int:
 class TestScenarioA:
     def test_counts_what_the_server_counted(self, runner: Runner, portal: Portal) -> None:
         result = runner.run("a")
+        assert result.p95_from_intended_ms is None  # a closed model intends no moments
         assert result.error is None
         assert result.ended_by_itself
         # one login of setup() is not load
         assert result.requests == portal.total() - 1 == result.outcomes["200"]
         assert result.counters["orders_created"] == portal.answers["create_order", 200] > 0
+        assert result.counters["orders_amount"] == 30_000 * result.counters["orders_created"]
         assert samples(result, "login") == portal.answers["login", 200] - 1
         assert samples(result, "create_order") == portal.answers["create_order", 200]
 
@@ -246,6 +265,14 @@ class TestScenarioA:
     def test_orders_carry_the_mark_of_the_run(self, runner: Runner, portal: Portal) -> None:
         runner.run("a")
         assert portal.receivers == {MARK}
+
+    def test_a_cart_whose_total_is_not_the_sum_of_its_lines_is_a_wrong_answer(
+        self, runner: Runner, portal: Portal
+    ) -> None:
+        portal.replaced["add_to_cart"] = _good({**CART, "totalAmount": 29_999})
+        result = runner.run("a")
+        assert result.wrong_answers == portal.total("add_to_cart") > 0
+        assert portal.total("create_order") == 0
 
     def test_makes_no_orders_where_data_may_not_be_written(self, runner: Runner, portal: Portal) -> None:
         result = runner.run("a", profile=profile_at(portal.url, data_may_be_written=False))
@@ -265,6 +292,22 @@ class TestScenarioB:
         assert result.iterations == pytest.approx(100, abs=1)
         assert result.dropped_iterations == 0
         assert samples(result, "post_list") + samples(result, "post_detail") == result.requests
+
+    def test_a_request_that_had_to_wait_for_a_vu_is_late_from_its_intended_start(
+        self, runner: Runner, portal: Portal
+    ) -> None:
+        portal.delay_s = 1.0  # 20 VUs begin 20 requests a second, 50 are due
+        result = runner.run("b")
+        assert result.p95_ms is not None
+        assert result.p95_from_intended_ms is not None
+        assert result.p95_from_intended_ms > 1.2 * result.p95_ms
+
+    def test_a_target_that_keeps_up_is_as_fast_from_the_intended_start(self, runner: Runner, portal: Portal) -> None:
+        portal.delay_s = 0.05
+        result = runner.run("b")
+        assert result.p50_ms is not None
+        assert result.p95_from_intended_ms is not None
+        assert result.p95_from_intended_ms >= result.p50_ms >= 50
 
     def test_refusals_are_an_outcome_of_their_own_and_no_latency(self, runner: Runner, portal: Portal) -> None:
         portal.limited = lambda route: route == "post_detail"
@@ -291,6 +334,9 @@ class TestScenarioC:
         assert result.requests == portal.total("coupon_issue") == 30
         assert result.outcomes == {"200": COUPONS, "409": 30 - COUPONS}
         assert result.error_rate == 0
+
+    def test_has_a_receipt_for_every_coupon_that_was_issued(self, runner: Runner, portal: Portal) -> None:
+        assert sorted(runner.run("c").receipts) == portal.issued == [str(4001 + number) for number in range(COUPONS)]
 
     def test_takes_the_tokens_it_is_given(self, runner: Runner, portal: Portal) -> None:
         tokens = tuple(f"token-of-given-{number}" for number in range(30))
@@ -352,6 +398,65 @@ class TestScenarioE:
         assert result.started.timestamp() - began > 2.0
 
 
+@dataclass(frozen=True)
+class BadInput:
+    """What is wrong with the target, and what the scenario that meets it says."""
+
+    scenario: str
+    wrong: Callable[[Portal], None]
+    words: tuple[str, ...]
+
+
+def _login_is_html(portal: Portal) -> None:
+    portal.replaced["login"] = HTMLResponse("<html><body>Bad gateway</body></html>")
+
+
+def _list_is_html(portal: Portal) -> None:
+    portal.replaced["post_list"] = HTMLResponse("<html><body>Bad gateway</body></html>")
+
+
+def _no_posts(portal: Portal) -> None:
+    portal.replaced["post_list"] = _good({"items": []})
+
+
+def _all_limited(portal: Portal) -> None:
+    portal.limited = lambda route: True
+
+
+BAD_INPUTS = {
+    "login is HTML": BadInput("d", _login_is_html, ("login of loadtest@test.com", "/api/v1/auth/login", "<html>")),
+    "list is HTML": BadInput("b", _list_is_html, ("/api/v1/blog/posts",)),
+    "seed missing": BadInput("b", _no_posts, ("/api/v1/blog/posts lists no posts", "seed the target")),
+    "everything 429": BadInput("a", _all_limited, ("/api/v1/auth/login", "429")),
+}
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("case", list(BAD_INPUTS.values()), ids=list(BAD_INPUTS))
+    def test_is_one_sentence_and_that_scenarios_error(self, runner: Runner, portal: Portal, case: BadInput) -> None:
+        case.wrong(portal)
+        check = thresholds_check(runner.run(case.scenario))
+        assert check.verdict is Verdict.ERROR
+        assert check.observed.startswith("the load did not begin: ")
+        assert not [words for words in case.words if words not in check.observed]
+        assert "\n" not in check.observed
+
+    def test_bodies_that_turn_to_html_in_mid_load_are_wrong_answers(self, runner: Runner, portal: Portal) -> None:
+        portal.replaced["product_search"] = HTMLResponse("<html>200 all the same</html>")
+        result = runner.run("d")
+        assert result.wrong_answers == result.requests > 0
+        assert thresholds_check(result).verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize("scenario", ["b", "c"])
+    def test_a_missing_route_stops_before_the_first_request(
+        self, runner: Runner, portal: Portal, scenario: str
+    ) -> None:
+        profile = profile_at(portal.url)
+        with pytest.raises(ConfigError, match="has no route"):
+            runner.run(scenario, profile=profile.model_copy(update={"routes": {}}))
+        assert portal.total() == 0
+
+
 class TestTheTargetFails:
     def test_a_target_that_is_down_is_named(self, k6: K6Program, tmp_path: Path) -> None:
         with socket.socket() as unused:
@@ -374,11 +479,19 @@ class TestTheTargetFails:
         assert "answered 401" in result.error["what"]
         assert "A002" in result.error["what"]
 
-    def test_is_a_failed_k6_run_and_thresholds_without_data(self, runner: Runner, portal: Portal) -> None:
+    def test_a_scenario_that_could_not_begin_is_an_error_and_the_others_are_judged(
+        self, runner: Runner, portal: Portal
+    ) -> None:
         portal.login_status = 503
-        result = runner.run("e")
-        assert k6_run_check([result], {"e": False}).verdict is Verdict.FAIL
-        assert thresholds_check(result).verdict is Verdict.NO_DATA
+        refused = runner.run("e")
+        portal.login_status = 200
+        good = runner.run("c")
+        assert refused.never_began
+        check = thresholds_check(refused)
+        assert check.verdict is Verdict.ERROR
+        assert "answered 503" in check.observed
+        assert k6_run_check([refused, good], {"e": False, "c": True}).verdict is Verdict.PASS
+        assert thresholds_check(good).verdict is Verdict.PASS
 
     def test_a_breached_threshold_is_exit_99_and_k6_still_ended_by_itself(self, runner: Runner, portal: Portal) -> None:
         portal.delay_s = 0.15  # design 4.3 B: p95 < 100 ms

@@ -16,6 +16,10 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 HELD = Threshold(metric="http_req_failed{part:load}", expression="rate<0.001", ok=True, samples=100)
 BREACHED = Threshold(metric="http_req_duration{name:x}", expression="p(95)<80", ok=False, samples=100)
 EMPTY = Threshold(metric="http_req_duration{name:login}", expression="p(95)<150", ok=True, samples=0)
+NEVER_BEGAN: dict[str, Any] = {
+    "exit_code": 107, "ended_by_itself": False, "never_began": True, "requests": 0, "iterations": 0, "thresholds": (),
+    "error": {"where": "scenario c-coupon-spike", "what": "the load did not begin: login: 401", "cure": "See x."},
+}  # fmt: skip
 FAILURE = {"where": "scenario b-blog-read", "what": "k6 did not end by itself, the script threw", "cure": "See k6.log."}
 
 
@@ -64,6 +68,11 @@ class TestThresholds:
         # 1 of 500 is 0.2 %, the bound 0.1 %
         assert thresholds_check(result(wrong_answers=wrong)).verdict is verdict
 
+    def test_a_load_that_could_not_begin_is_an_error_with_its_cause_and_cure(self) -> None:
+        check = thresholds_check(result("c", **NEVER_BEGAN))
+        assert check.verdict is Verdict.ERROR
+        assert check.observed == "the load did not begin: login: 401 (scenario c-coupon-spike). See x."
+
     def test_a_run_that_did_not_end_claims_nothing(self) -> None:
         check = thresholds_check(result(error=FAILURE, ended_by_itself=False, exit_code=107))
         assert check.verdict is Verdict.NO_DATA
@@ -88,8 +97,32 @@ class TestK6Run:
         assert check.verdict is Verdict.FAIL
         assert FAILURE["what"] in check.observed
 
-    def test_has_no_data_without_a_run(self) -> None:
-        assert k6_run_check([], {}).verdict is Verdict.NO_DATA
+    def test_judges_those_that_began_and_counts_those_that_could_not(self) -> None:
+        check = k6_run_check([result("b"), result("c", **NEVER_BEGAN)], {"b": True, "c": False})
+        assert check.verdict is Verdict.PASS
+        assert check.observed == (
+            "1 scenarios ended by themselves, their series are in Prometheus; 1 could not begin: c-coupon-spike"
+        )
+        assert check.evidence["could_not_begin"] == ["c-coupon-spike"]
+
+    def test_a_k6_that_died_in_mid_load_fails_beside_one_that_could_not_begin(self) -> None:
+        died = result(error=FAILURE, ended_by_itself=False, exit_code=-9, requests=0)
+        check = k6_run_check([died, result("c", **NEVER_BEGAN)], {"b": True, "c": False})
+        assert check.verdict is Verdict.FAIL
+        assert check.observed == f"{FAILURE['what']}; 1 could not begin: c-coupon-spike"
+
+    @pytest.mark.parametrize(
+        ("results", "said"),
+        [
+            pytest.param([], "no scenario was run", id="none was asked for"),
+            pytest.param(
+                [result("c", **NEVER_BEGAN)], "none of 1 scenarios could begin: c-coupon-spike", id="none could begin"
+            ),
+        ],
+    )
+    def test_has_no_data_without_a_run(self, results: list[ScenarioResult], said: str) -> None:
+        check = k6_run_check(results, {})
+        assert (check.verdict, check.observed) == (Verdict.NO_DATA, said)
 
 
 class TestGenerator:
@@ -100,7 +133,24 @@ class TestGenerator:
             pytest.param(result(iterations=499, dropped_iterations=1), Verdict.INVALID, id="0.2 % dropped"),
             pytest.param(result(iterations=490), Verdict.INVALID, id="98 % made"),
             pytest.param(result(figures={"run_delay_ratio": 0.2}), Verdict.INVALID, id="k6 had no processor"),
+            pytest.param(result(figures={"run_delay_ratio": 0.1}), Verdict.PASS, id="k6 waited, within the bound"),
             pytest.param(result(figures={"run_delay_ratio": None}), Verdict.PASS, id="no schedstat here"),
+            pytest.param(result(figures={"steal_ratio": 0.06}), Verdict.INVALID, id="the hypervisor took processors"),
+            pytest.param(result(figures={"steal_ratio": 0.05}), Verdict.PASS, id="steal within the bound"),
+            pytest.param(
+                result("e", figures={"offered_iterations": None, "max_vus": None, "steal_ratio": 0.06}),
+                Verdict.INVALID,
+                id="a burst is judged by steal as any other",
+            ),
+            pytest.param(
+                result(
+                    iterations=400,
+                    dropped_iterations=100,
+                    figures={"allocated_vus": 100, "mean_iteration_s": 2.4, "steal_ratio": 0.2},
+                ),
+                Verdict.INVALID,
+                id="all VUs wait, but for a machine that was taken away",
+            ),
             pytest.param(
                 # 400 iterations of 2.4 s in 10 s keep 96 of 100 VUs busy: the target is too slow, not k6
                 result(iterations=400, dropped_iterations=100, figures={"allocated_vus": 100, "mean_iteration_s": 2.4}),
@@ -128,8 +178,24 @@ class TestGenerator:
 
     def test_tells_its_figures(self) -> None:
         check = generator_valid_check([result(iterations=499, dropped_iterations=1)])
-        assert check.observed == "b-blog-read: 1 iterations (0.20%) were not started"
+        assert check.observed == "b-blog-read: 1 iterations (0.20%) were not started while VUs were idle"
         assert check.evidence["figures"]["b-blog-read"]["dropped_iterations"] == 1
+
+    def test_a_target_that_was_slow_by_its_own_account_is_never_the_generators_fault(self) -> None:
+        # dropped while VUs were idle on average: a target that stalls for a second of ten does that
+        stalled = result("d", iterations=450, dropped_iterations=50)
+        sentence = "the target's own p95 was 900 ms"
+        assert generator_valid_check([stalled]).verdict is Verdict.INVALID
+        check = generator_valid_check([result(), stalled], {"d": sentence})
+        assert check.verdict is Verdict.PASS
+        assert check.observed == f"1 scenarios got the load that was asked for; d-search-load did not: {sentence}"
+        assert check.evidence["figures"]["d-search-load"]["dropped_iterations"] == 50
+        assert check.evidence["target_was_slow"] == {"d-search-load": sentence}
+
+    def test_a_slow_target_excuses_no_other_scenario(self) -> None:
+        check = generator_valid_check([result("b", iterations=400), result("d", iterations=400)], {"d": "slow"})
+        assert check.verdict is Verdict.INVALID
+        assert check.observed == "b-blog-read: 80.0% of the load was offered; d-search-load did not: slow"
 
     def test_has_no_data_when_nothing_ran_to_its_end(self) -> None:
         broken = result(error=FAILURE, ended_by_itself=False, exit_code=107)

@@ -14,7 +14,7 @@ from k6.command import Files, k6_arguments, k6_environment
 from k6.model import K6Program, ScenarioRequest
 from k6.plan import max_vus, offered_iterations, plan_document, planned_s, scenario_name
 from targets.load import Load, load_load
-from targets.model import load_profile
+from targets.model import Profile, load_profile
 
 REMOTE_WRITE = "http://127.0.0.1:9090/api/v1/write"
 FILES = Files.of(Path("/out"), Path("/private"))
@@ -40,6 +40,14 @@ def changed(load: Load, scenario: str, **numbers: float) -> Load:
     return load.model_copy(update={scenario: getattr(load, scenario).model_copy(update=numbers)})
 
 
+def without(name: str, *routes: str, cache_ttl_s: float = 10) -> Profile:
+    """A profile that lacks `routes`, with another TTL of its cache."""
+    profile = load_profile(name)
+    assert profile.cache is not None
+    kept = {route: value for route, value in profile.routes.items() if route not in routes}
+    return profile.model_copy(update={"routes": kept, "cache": profile.cache.model_copy(update={"ttl_s": cache_ttl_s})})
+
+
 class TestPlan:
     def test_says_all_that_a_script_needs(self) -> None:
         plan = plan_document(a_request("e"))
@@ -63,6 +71,27 @@ class TestPlan:
         with pytest.raises(ConfigError, match="has no cache") as refused:
             plan_document(a_request("e", profile=load_profile("portal-universe")))
         assert "Leave scenario E out" in refused.value.cure
+
+    def test_refuses_a_cache_that_keeps_longer_than_e_lasts(self) -> None:
+        with pytest.raises(ConfigError, match="keeps a product 600 s, longer than scenario E lasts") as refused:
+            plan_document(a_request("e", profile=without("portal", cache_ttl_s=600)))
+        assert "`cache.ttl_s`" in refused.value.cure
+
+    @pytest.mark.parametrize(
+        ("scenario", "route"),
+        [("a", "add_to_cart"), ("a", "create_order"), ("b", "post_detail"), ("c", "coupon_issue"), ("e", "login")],
+    )
+    def test_refuses_a_scenario_whose_route_the_profile_lacks(self, scenario: str, route: str) -> None:
+        with pytest.raises(ConfigError, match=f"has no route `{route}`, which {SCENARIOS[scenario]} needs") as refused:
+            plan_document(a_request(scenario, profile=without("portal", route)))
+        assert f"leave scenario {scenario.upper()} out" in refused.value.cure
+
+    def test_a_route_that_the_scenario_does_not_need_may_be_missing(self) -> None:
+        assert "coupon_issue" not in plan_document(a_request("b", profile=without("portal", "coupon_issue")))["routes"]
+
+    def test_orders_need_no_route_where_data_may_not_be_written(self) -> None:
+        profile = without("portal", "create_order").model_copy(update={"data_may_be_written": False})
+        assert plan_document(a_request("a", profile=profile))["data_may_be_written"] is False
 
     def test_refuses_more_users_than_the_pool_has(self) -> None:
         # corrections 6: one user an iteration

@@ -12,7 +12,7 @@ import pytest
 
 from k6.command import Files
 from k6.exit_codes import meaning
-from k6.log_file import FIRST_LINES, LAST_LINES, complaints, keep_log
+from k6.log_file import FIRST_LINES, LAST_LINES, complaints, keep_log, noting_receipts
 from k6.model import K6Program, ScenarioRequest, ScenarioResult
 from k6.result import Ending, scenario_result
 from targets.load import load_load
@@ -91,11 +91,29 @@ class TestSummary:
         assert read(request_b, SUMMARY).counters == {"orders_created": 5}
 
     def test_generator_figures(self, request_b: ScenarioRequest) -> None:
-        figures = read(request_b, SUMMARY, run_delay_ratio=0.02).generator
+        figures = read(request_b, SUMMARY, run_delay_ratio=0.02, steal_ratio=0.03).generator
         assert figures.offered_iterations == 300_000
         assert (figures.allocated_vus, figures.max_vus) == (12, 500)
         assert figures.mean_iteration_s == 0.004
-        assert figures.run_delay_ratio == 0.02
+        assert (figures.run_delay_ratio, figures.steal_ratio) == (0.02, 0.03)
+
+    def test_latency_from_the_intended_start_is_given_beside_that_of_the_requests(
+        self, request_b: ScenarioRequest
+    ) -> None:
+        late = {"type": "trend", "values": {"p(95)": 60.0, "p(99)": 70.0, "count": 100}}
+        result = read(request_b, {**SUMMARY, "metrics": {**SUMMARY["metrics"], "latency_from_intended": late}})
+        assert (result.p95_from_intended_ms, result.p99_from_intended_ms) == (60.0, 70.0)
+        assert (result.p95_ms, result.p99_ms) == (6.0, 7.0)
+
+    @pytest.mark.parametrize("metrics", [{}, {"latency_from_intended": trend(0)}], ids=["closed model", "no samples"])
+    def test_latency_from_the_intended_start_is_else_unknown(
+        self, request_b: ScenarioRequest, metrics: dict[str, Any]
+    ) -> None:
+        result = read(request_b, {**SUMMARY, "metrics": {**SUMMARY["metrics"], **metrics}})
+        assert (result.p95_from_intended_ms, result.p99_from_intended_ms) == (None, None)
+
+    def test_keeps_the_receipts(self, request_b: ScenarioRequest) -> None:
+        assert read(request_b, SUMMARY, receipts=("11", "12")).receipts == ("11", "12")
 
     def test_percentiles_without_samples_are_unknown_and_not_zero(self, request_b: ScenarioRequest) -> None:
         metrics = {**SUMMARY["metrics"], LATENCY: trend(0)}
@@ -131,15 +149,36 @@ class TestEnding:
     def test_every_other_code_has_a_meaning(self, exit_code: int, words: str) -> None:
         assert words in meaning(exit_code)
 
-    def test_quotes_the_last_error_of_the_log(self, request_b: ScenarioRequest) -> None:
+    @pytest.mark.parametrize(
+        ("exit_code", "summary", "never_began"),
+        [
+            pytest.param(107, None, True, id="setup() threw"),
+            pytest.param(100, None, True, id="setup() took too long"),
+            pytest.param(104, None, True, id="options refused"),
+            pytest.param(108, SUMMARY, False, id="aborted in mid-load"),
+            pytest.param(-9, None, False, id="killed: how far it came is not known"),
+            pytest.param(109, None, False, id="crashed: how far it came is not known"),
+            pytest.param(0, SUMMARY, False, id="ended"),
+        ],
+    )
+    def test_a_load_that_never_began_is_told_from_one_that_broke_off(
+        self, request_b: ScenarioRequest, exit_code: int, summary: dict[str, Any] | None, never_began: bool
+    ) -> None:
+        assert read(request_b, summary, exit_code=exit_code).never_began is never_began
+
+    @pytest.mark.parametrize(
+        ("exit_code", "what"),
+        [
+            (107, "the load did not begin: setup: login answered 503"),
+            (-9, "k6 did not end by itself, it was killed by signal 9: setup: login answered 503"),
+        ],
+    )
+    def test_quotes_the_last_error_of_the_log(self, request_b: ScenarioRequest, exit_code: int, what: str) -> None:
         log = Files.of(request_b.out_dir, request_b.out_dir).log
         entry = {"level": "error", "msg": "Error: setup: login answered 503\n\tat refuse (file:///x.js)\n"}
         log.write_text(json.dumps(entry))
-        error = read(request_b, None, exit_code=107).error
-        assert error is not None
-        assert error["what"] == ("k6 did not end by itself, the script threw an exception: setup: login answered 503")
-        assert error["where"] == "scenario b-blog-read"
-        assert error["cure"] == f"See {log}."
+        error = read(request_b, None, exit_code=exit_code).error
+        assert error == {"what": what, "where": "scenario b-blog-read", "cure": f"See {log}."}
 
 
 class TestLog:
@@ -155,6 +194,27 @@ class TestLog:
     def test_is_whole_when_it_is_short(self, tmp_path: Path) -> None:
         keep_log([b"a\n", b"b\n"], tmp_path / "k6.log")
         assert (tmp_path / "k6.log").read_text() == "a\nb\n"
+
+    def test_its_bound_loses_no_receipt(self, tmp_path: Path) -> None:
+        said = [{"level": "info", "msg": f"receipt {n}", "source": "console"} for n in range(FIRST_LINES + 3_000)]
+        receipts: list[str] = []
+        keep_log(noting_receipts([json.dumps(entry).encode() + b"\n" for entry in said], receipts), tmp_path / "k6.log")
+        assert "2000 lines left out here" in (tmp_path / "k6.log").read_text()
+        assert receipts == [str(n) for n in range(FIRST_LINES + 3_000)]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b'{"level":"warning","msg":"Request Failed","error":"\\"receipt 1"}',
+            b'{"level":"info","msg":"receipt 1"}',  # not said by the script
+            b'"receipt 1"',
+            b'not JSON "receipt 1',
+        ],
+    )
+    def test_takes_nothing_else_for_a_receipt(self, line: bytes) -> None:
+        receipts: list[str] = []
+        assert list(noting_receipts([line], receipts)) == [line]
+        assert receipts == []
 
     def test_complaints_are_distinct_errors_and_no_warnings(self, tmp_path: Path) -> None:
         log = tmp_path / "k6.log"

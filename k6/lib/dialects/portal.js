@@ -1,12 +1,15 @@
 // The reference portal's bodies: what only code can say about the platform (architecture.md, "A profile is data").
 
-/** Where an answer names the thing that was asked for. */
+/** Where an answer names the thing that was asked for, and what it says of it. */
 export const paths = {
   product: 'data.id',
   post: 'data.id',
   cart: 'data.id',
+  cart_total: 'data.totalAmount',
+  cart_lines: 'data.items.#.subtotal',
   order: 'data.orderNumber',
-  coupon: 'data.id',
+  order_total: 'data.totalAmount',
+  issued: 'data.id', // the coupon as this user holds it
 };
 
 /** One piece of a product for the cart. */
