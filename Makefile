@@ -27,8 +27,9 @@ check: $(BIN)/.installed ## lint, types and unit tests, under a minute
 	@$(BIN)/mypy
 	@$(RUN) pytest tests/unit
 
-proof: setup ## the long tables: every kill; results go to docs/
+proof: setup ## the long tables: every kill, every fault, ten healthy runs; results go to docs/
 	@$(RUN) tests.proof.kills
+	@$(RUN) tests.proof.faults
 
 bench: setup ## ratios, side by side in one run
 	@$(RUN) tests.bench

@@ -93,6 +93,12 @@ CHECKS: Mapping[str, CheckSpec] = {
             "orders answered 200 = rows = events on the topic = notifications, none in the dead-letter topic",
             ("k6-run",),
         ),
+        _objective(
+            "traces-complete",
+            Phase.LOAD,
+            "requests that this check made beside the load have their whole trace in Zipkin",
+            ("zipkin-es-index",),
+        ),
         _objective("cache-single-flight", Phase.LOAD, "an expired key is loaded once from its origin", ("k6-run",)),
         _verify("k6-panels", Phase.LOAD, "the k6 panels of Load Test Overview had data under load", ("k6-run",)),
         _verify("panels-data", Phase.DASHBOARDS, "every panel of both dashboards answered with data", ("k6-run",)),

@@ -43,6 +43,9 @@ PORTAL = (
     ServiceId.GATEWAY,
 )
 
+WHOLE_STACK = (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS, ServiceId.ZIPKIN)
+"""Everything that a load needs; the bot is started by its phase, Grafana is not there everywhere."""
+
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORTS: Mapping[ServiceId, int] = {
     ServiceId.MYSQL: 3306,

@@ -24,7 +24,9 @@ class Request(BaseModel):
     load: str = Field(default="smoke", description="smoke, design, soak, or a file")
     scenario: tuple[ScenarioId, ...] = Field(default=(), description="scenarios to run; default: all of the target's")
     phase: tuple[Phase, ...] = Field(default=(), description="phases to run; default: all five")
-    fault: tuple[str, ...] = Field(default=(), description="faults to switch on in the reference portal")
+    fault: tuple[str, ...] = Field(
+        default=(), description="faults of the reference portal to switch on before the load (docs/faults.md)"
+    )
     keep_stack: bool = Field(default=False, description="leave the stack running after the run")
     run_dir: Path | None = Field(default=None, description="where run directories are made; default: runs/")
     ports: PortChoice = Field(default="default", description="the design's ports, or free ones")

@@ -16,6 +16,7 @@ from core.errors import SuiteError
 from core.request import BackendName, PortChoice, Request
 from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
+from infra.portal_faults import FAULTS
 from targets.resolve import resolve
 
 EPILOG = """\
@@ -105,7 +106,8 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
             metavar="NAME",
             help=about["phase"],
         )
-    parser.add_argument("--fault", nargs="+", action="extend", default=[], metavar="NAME", help=about["fault"])
+    faults = f"{about['fault']}: {', '.join(FAULTS)}"
+    parser.add_argument("--fault", choices=FAULTS, nargs="+", action="extend", default=[], metavar="NAME", help=faults)
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])

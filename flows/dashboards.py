@@ -6,7 +6,7 @@ import tasks.dashboards as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import require_whole_stack
+from tasks.stack import require_whole_stack, switch_faults_on
 
 
 @phase_flow(Phase.DASHBOARDS)
@@ -17,6 +17,7 @@ def dashboards(run: Run) -> None:
     """
     require_whole_stack(run)
     if Phase.LOAD not in run.request.phases:
+        switch_faults_on(run)
         steps.own_load(run)
     run.observe("panels-data", lambda: steps.panels_data(run))
     run.observe("dashboards-provisioned", steps.dashboards_provisioned)

@@ -6,13 +6,14 @@ import tasks.kafka_bot as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import require_whole_stack
+from tasks.stack import require_whole_stack, switch_faults_on
 
 
 @phase_flow(Phase.KAFKA_BOT)
 def kafka_bot(run: Run) -> None:
     """Send order events at the load's rate; the rate was reached, every message accounted for, the lag drained."""
     require_whole_stack(run)
+    switch_faults_on(run)
     steps.run_bot(run)
     run.observe("kafka-bot-rate", lambda: steps.kafka_bot_rate(run))
     run.observe("kafka-bot-accounting", lambda: steps.kafka_bot_accounting(run))

@@ -9,7 +9,7 @@ import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
-from tasks.stack import require_whole_stack
+from tasks.stack import require_whole_stack, switch_faults_on
 
 
 @phase_flow(Phase.LOAD)
@@ -19,12 +19,16 @@ def load(run: Run) -> None:
     if run.observe("seed-readback", lambda: steps.seed_readback(run)).blocks:
         return
     steps.make_fixtures(run)
+    switch_faults_on(run)
     with steps.sampling(run):
         for scenario in run.scenarios:
             steps.put_on_target(run, scenario)
     run.observe("k6-run", lambda: steps.k6_run(run))
-    for scenario in run.scenario_results:
-        run.observe(f"scenario-{scenario}-thresholds", partial(steps.thresholds, run, scenario))
+    for scenario, result in run.scenario_results.items():
+        if result.never_began:
+            run.record(steps.thresholds(run, scenario))
+        else:
+            run.observe(f"scenario-{scenario}-thresholds", partial(steps.thresholds, run, scenario))
     run.observe("generator-valid", lambda: steps.generator_valid(run))
     if "c" in run.scenario_results:
         run.observe("ledger-coupons", lambda: books.ledger_coupons(run))
@@ -32,6 +36,7 @@ def load(run: Run) -> None:
         run.observe("ledger-orders", lambda: books.ledger_orders(run))
     if "e" in run.scenario_results or run.profile.cache is None:
         run.observe("cache-single-flight", lambda: books.cache_single_flight(run))
+    run.observe("traces-complete", lambda: steps.traces_complete(run))
     run.observe("k6-panels", lambda: steps.k6_panels(run))
 
 

@@ -9,18 +9,32 @@ import httpx
 from core.errors import ConfigError, TargetError
 from core.http import http_client
 from core.ports import PORTAL, Endpoints, ServiceId
+from infra.portal.faults import (
+    AUTH_FAULTS,
+    BLOG_FAULTS,
+    GATEWAY_FAULTS,
+    NOTIFICATION_FAULTS,
+    SHOPPING_FAULTS,
+)
+
+FAULTS = GATEWAY_FAULTS | AUTH_FAULTS | BLOG_FAULTS | SHOPPING_FAULTS | NOTIFICATION_FAULTS
+"""Name -> what it does, for help and for refusing a wrong name before anything is started."""
+
+
+def require_faults(names: Iterable[str]) -> None:
+    """ConfigError for a fault that there is not; whether the target has any is for `targets.resolve` to say."""
+    for name in names:
+        if name not in FAULTS:
+            raise ConfigError(f"unknown fault '{name}'", where="--fault", cure=f"Known: {', '.join(sorted(FAULTS))}.")
 
 
 def switch_on(faults: Iterable[str], endpoints: Endpoints) -> None:
-    """Switch each fault on in every service that knows it; ConfigError lists the known ones."""
+    """Switch each fault on in every service that knows it."""
     known = {service: _known(service, endpoints) for service in PORTAL}
     for fault in faults:
-        places = [service for service in PORTAL if fault in known[service]]
-        if not places:
-            everything = sorted(set().union(*known.values()))
-            raise ConfigError(f"unknown fault '{fault}'", cure=f"Known: {', '.join(everything)}.")
-        for service in places:
-            _ask("PUT", endpoints.url(service, f"/admin/faults/{fault}"))
+        for service in PORTAL:
+            if fault in known[service]:
+                _ask("PUT", endpoints.url(service, f"/admin/faults/{fault}"))
 
 
 def switch_all_off(endpoints: Endpoints) -> None:

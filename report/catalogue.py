@@ -155,6 +155,14 @@ def _processes(profile: Profile, window: str) -> Iterator[SeriesSpec]:
         f"sum by ({service}) (process_cpu_usage{{{chosen}}})",
     )
     yield SeriesSpec(
+        "service_memory",
+        "processes",
+        "Memory by service",
+        "bytes",
+        "Memory that each service's own process holds, as it reports it.",
+        f"sum by ({service}) ({profile.metrics.memory}{{{chosen}}})",
+    )
+    yield SeriesSpec(
         "container_cpu",
         "processes",
         "CPU by container",

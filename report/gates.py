@@ -18,6 +18,9 @@ ERROR_RATIO_MAX = 0.001
 LAG_MAX_RECORDS = 10_000
 """The platform's plan for scenario F (platform.md 8): lag below 10,000 records."""
 
+MEMORY_GROWTH_MAX_BYTES = 128 * 2**20
+"""What a service may hold at the end of the load beyond its start: caches and pools fill, then it is even."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -45,6 +48,12 @@ def lag_peaks(collected: Collected, started: datetime, ended: datetime) -> dict[
     return {name: float(values.max()) for name, values in inside.items() if len(values)}
 
 
+def memory_growth(collected: Collected, started: datetime, ended: datetime) -> dict[str, float]:
+    """Service -> bytes that it holds at the end of the window beyond those at its start."""
+    inside = {line.name: line.finite_within(started, ended) for line in collected.lines("service_memory")}
+    return {name: float(values[-1] - values[0]) for name, values in inside.items() if len(values) > 1}
+
+
 OBJECTIVES = (
     Objective(
         "server-error-ratio",
@@ -63,6 +72,15 @@ OBJECTIVES = (
         "records",
         LAG_MAX_RECORDS,
         lag_peaks,
+    ),
+    Objective(
+        "memory-growth",
+        "service_memory",
+        "last minus first in the window, worst service",
+        f"< {MEMORY_GROWTH_MAX_BYTES / 2**20:.0f} MiB",
+        "bytes",
+        MEMORY_GROWTH_MAX_BYTES,
+        memory_growth,
     ),
 )
 
@@ -146,4 +164,6 @@ def _threshold_gate(scenario: ScenarioRow, row: ThresholdRow) -> GateRow:
 
 
 def _figure(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{value / 2**20:,.0f} MiB"
     return f"{value:.3%}" if unit == "ratio" else f"{value:,.0f} {unit}"

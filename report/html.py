@@ -22,7 +22,17 @@ from report.figures import Figure, panel_figures, series_figures
 from report.model import Report, ScenarioRow
 from report.panels import read_panels
 from report.store import Collected
-from report.summary import SIGNS, blocked_count, duration, facts, headline, next_steps, scenario_cells
+from report.summary import (
+    SCENARIO_COLUMNS,
+    SIGNS,
+    blocked_count,
+    duration,
+    facts,
+    headline,
+    next_steps,
+    scenario_cells,
+    scenario_figures,
+)
 
 STEPS_SHOWN = 6
 SECTIONS = {
@@ -32,7 +42,6 @@ SECTIONS = {
     "stores": "Stores and bot",
 }
 DASHBOARD_TITLES = {"load-test-overview": "Load Test Overview", "bottleneck-detection": "Bottleneck Detection"}
-SCENARIO_COLUMNS = ("Scenario", "Requests", "Rate", "p50", "p95", "p99", "Failed", "Dropped")
 MEANINGS = {
     Verdict.PASS: "the claim was looked at and holds",
     Verdict.FAIL: "the claim was looked at and does not hold",
@@ -132,12 +141,11 @@ def _dashboards(run_dir: Path) -> tuple[list[tuple[str, list[Figure]]], str]:
 
 def _scenario(row: ScenarioRow, run_dir: Path) -> _Scenario:
     cells = scenario_cells(row)
-    numbers = (row.requests, row.rate, row.p50_ms, row.p95_ms, row.p99_ms, row.error_rate, row.dropped_iterations)
     pages = sorted((run_dir / "k6" / row.name).glob("*.html"))
     return _Scenario(
         verdict=row.verdict,
         cells=cells,
-        figures=tuple(zip(cells[1:], (number or 0 for number in numbers), strict=True)),
+        figures=tuple(zip(cells[1:], scenario_figures(row), strict=True)),
         outcomes=tuple(sorted(row.outcomes.items())),
         dashboard=pages[0].relative_to(run_dir).as_posix() if pages else "",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.checks import VERIFICATION_PLAN, Check
 from core.words import Verdict
 from report.model import Report
-from report.summary import SIGNS, Step, duration, facts, headline, next_steps, scenario_cells
+from report.summary import SCENARIO_COLUMNS, SIGNS, Step, duration, facts, headline, next_steps, scenario_cells
 
 STEPS_SHOWN = 10
 
@@ -25,8 +25,8 @@ def render_markdown(report: Report) -> str:
     lines += ["### Verification plan", "", "| | check | seen |", "|---|---|---|"]
     lines += [_check_row(report.check(id)) for id in VERIFICATION_PLAN]
     if report.scenarios:
-        head = "| | scenario | requests | rate | p50 | p95 | p99 | failed | dropped |"
-        lines += ["", "### Scenarios", "", head, "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+        head = f"| | {' | '.join(SCENARIO_COLUMNS)} |"
+        lines += ["", "### Scenarios", "", head, f"|---|---|{'--:|' * (len(SCENARIO_COLUMNS) - 1)}"]
         lines += [f"| {_sign(row.verdict)} | {' | '.join(scenario_cells(row))} |" for row in report.scenarios]
     return "\n".join([*lines, ""])
 

@@ -87,6 +87,10 @@ class ScenarioRow(Row):
     p50_ms: Number = None
     p95_ms: Number = None
     p99_ms: Number = None
+    p95_from_intended_ms: Number = Field(
+        default=None, description="from the moment that the schedule meant; null in a closed model"
+    )
+    p99_from_intended_ms: Number = None
     error_rate: Number = Field(default=None, description="share of requests that failed, 0 to 1")
     dropped_iterations: int = 0
     iterations: int = 0

@@ -157,8 +157,23 @@ def plural(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
+TOO_MANY_REQUESTS = "429"
+SCENARIO_COLUMNS = (
+    "scenario",
+    "requests",
+    "rate",
+    "p50",
+    "p95",
+    "p99",
+    "p95 from intended start",
+    "failed",
+    TOO_MANY_REQUESTS,
+    "dropped",
+)
+
+
 def scenario_cells(row: ScenarioRow) -> tuple[str, ...]:
-    """Name, requests, rate, p50, p95, p99, failed, dropped: one row of the scenarios table, for people."""
+    """One row of the scenarios table, for people; in the order of SCENARIO_COLUMNS."""
     return (
         row.name,
         f"{row.requests:,}",
@@ -166,6 +181,24 @@ def scenario_cells(row: ScenarioRow) -> tuple[str, ...]:
         milliseconds(row.p50_ms),
         milliseconds(row.p95_ms),
         milliseconds(row.p99_ms),
+        milliseconds(row.p95_from_intended_ms),
         "–" if row.error_rate is None else f"{row.error_rate:.2%}",
+        f"{row.outcomes.get(TOO_MANY_REQUESTS, 0):,}",
         f"{row.dropped_iterations:,}",
     )
+
+
+def scenario_figures(row: ScenarioRow) -> tuple[float, ...]:
+    """The numbers behind the cells from the second on, for sorting; what was not measured is 0."""
+    numbers = (
+        row.requests,
+        row.rate,
+        row.p50_ms,
+        row.p95_ms,
+        row.p99_ms,
+        row.p95_from_intended_ms,
+        row.error_rate,
+        row.outcomes.get(TOO_MANY_REQUESTS, 0),
+        row.dropped_iterations,
+    )
+    return tuple(number or 0 for number in numbers)

@@ -1,9 +1,9 @@
-"""What only code can say about a platform: four methods, one module a dialect (architecture.md)."""
+"""What only code can say about a platform: five methods, one module a dialect (architecture.md, docs/adr/005)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol
@@ -35,15 +35,40 @@ class Fixtures:
 
 
 @dataclass(frozen=True)
-class LedgerCounts:
-    """The target's own books for one run; None where it cannot tell."""
+class LoadUser:
+    """A user of the profile's pool, signed in."""
 
-    coupon_rows: int | None
-    coupon_users: int | None  # distinct
-    coupon_members: int | None  # in Redis
-    coupon_stock_left: int | None
-    order_rows: int | None
-    notification_rows: int | None
+    id: str  # as the target's stores name it
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CouponBook:
+    """The target's books of one coupon; None where it cannot tell."""
+
+    row_ids: frozenset[str]  # of what was issued, as they were answered to the clients
+    users: tuple[str, ...]  # who holds each row
+    counter: int | None  # the coupon's own count of what was issued
+    members: int | None  # in Redis
+    stock_left: int | None  # in Redis
+
+
+@dataclass(frozen=True)
+class OrderBook:
+    """The target's books of a run's orders; None where it cannot tell."""
+
+    rows: int
+    amount: int | None  # sum of their totals
+    wrong_totals: int | None  # orders whose total is not the sum of their cart's lines
+    notifications: int | None  # distinct orders that were told of
+
+
+@dataclass(frozen=True)
+class LedgerCounts:
+    """The target's own books for one run; None where it keeps none that can be read."""
+
+    coupons: CouponBook | None
+    orders: OrderBook | None
 
 
 class Adapter(Protocol):
@@ -55,6 +80,10 @@ class Adapter(Protocol):
 
     def fixtures(self, run_id: str) -> Fixtures:
         """Make what this run needs for itself, such as a coupon with a known stock."""
+        ...
+
+    def users(self, count: int) -> Sequence[LoadUser]:
+        """The pool's users 1 to `count`, signed in just now: by login, or minted where the target lets it."""
         ...
 
     def ledger_counts(self, fixtures: Fixtures) -> LedgerCounts:

@@ -13,7 +13,7 @@ import httpx
 from core.errors import TargetError
 from core.http import http_client
 from core.ports import ServiceId
-from targets.adapter import Adapter, Fixtures, LedgerCounts, Seed
+from targets.adapter import Adapter, CouponBook, Fixtures, LedgerCounts, LoadUser, OrderBook, Seed
 from targets.model import Profile
 
 SEED_TIMEOUT_S = 30.0
@@ -54,6 +54,11 @@ class PortalAdapter:
         quiet = random.randint(FIRST_QUIET_PRODUCT, products)
         return Fixtures(mark=run_id, coupon_id=str(made["id"]), product_id=str(quiet), since=since)
 
+    def users(self, count: int) -> Sequence[LoadUser]:
+        """See Adapter: minted by the auth service, as its login makes them."""
+        made = self._ask("POST", ServiceId.AUTH, "/admin/tokens", json={"count": count})
+        return [LoadUser(user["user_id"], user["token"]) for user in made["users"]]
+
     def ledger_counts(self, fixtures: Fixtures) -> LedgerCounts:
         """See Adapter."""
         coupon = self._ask("GET", ServiceId.SHOPPING, f"/admin/coupons/{fixtures.coupon_id}/ledger")
@@ -61,12 +66,19 @@ class PortalAdapter:
         orders = self._ask("GET", ServiceId.SHOPPING, "/admin/orders/ledger", params=since)
         notifications = self._ask("GET", ServiceId.NOTIFICATION, "/admin/notifications/ledger", params=since)
         return LedgerCounts(
-            coupon_rows=coupon["rows"],
-            coupon_users=coupon["distinct_users"],
-            coupon_members=coupon["redis_issued"],
-            coupon_stock_left=coupon["redis_stock"],
-            order_rows=orders["orders"],
-            notification_rows=notifications["distinct"],
+            coupons=CouponBook(
+                row_ids=frozenset(map(str, coupon["row_ids"])),
+                users=tuple(coupon["users"]),
+                counter=coupon["issued_quantity"],
+                members=coupon["redis_issued"],
+                stock_left=coupon["redis_stock"],
+            ),
+            orders=OrderBook(
+                rows=orders["orders"],
+                amount=orders["total"],
+                wrong_totals=orders["wrong_totals"],
+                notifications=notifications["distinct"],
+            ),
         )
 
     def clean_up(self, fixtures: Fixtures) -> Sequence[str]:

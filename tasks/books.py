@@ -28,7 +28,7 @@ SCRAPED_WITHIN_S = 20.0
 @step
 def ledger_coupons(run: Run) -> Check:
     """Coupons told to clients, rows, users and Redis agree."""
-    result = coupons_check(run.scenario_results["c"], _counts(run), run.profile.coupon.stock)
+    result = coupons_check(run.scenario_results["c"], _counts(run).coupons, run.profile.coupon.stock, run.load_users)
     run.ledger["coupons"] = result.evidence
     return result
 
@@ -42,9 +42,8 @@ def ledger_orders(run: Run) -> Check:
     def look() -> Check:
         grown = _topic_growth(run)
         events = run.profile.events
-        return orders_check(
-            run.scenario_results["a"], _counts(run), grown.get(events.topic), grown.get(events.dead_letter_topic)
-        )
+        told, book = run.scenario_results["a"], _counts(run).orders
+        return orders_check(told, book, grown.get(events.topic), grown.get(events.dead_letter_topic))
 
     result = wait_for(look, lambda seen: seen.verdict is not Verdict.FAIL, DRAINED_WITHIN_S, every_s=1.0)
     run.ledger["orders"] = result.evidence

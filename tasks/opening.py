@@ -6,6 +6,7 @@ from core.request import Request
 from core.rundir import RunDirectory, new_run_id, utc_now
 from core.settings import Settings
 from infra.backends import open_backend
+from infra.portal_faults import require_faults
 from targets.resolve import resolve
 from tasks.run import Run
 
@@ -13,6 +14,7 @@ from tasks.run import Run
 def open_run(request: Request) -> Run:
     """A run that may begin: its directory exists, its backend is chosen, nothing is started yet."""
     profile, load = resolve(request)
+    require_faults(request.fault)
     settings = Settings()
     run_id = new_run_id(profile.name, load.name, utc_now())
     directory = RunDirectory.create((request.run_dir or settings.runs_dir).resolve(), run_id)

@@ -13,10 +13,12 @@ from core.ports import ServiceId
 from core.rundir import utc_now
 from infra.embedded.programs import ProgramId, ensure
 from infra.embedded.programs import versions as program_versions
+from infra.prometheus.scrape import SCRAPE_INTERVAL_S
 from k6.model import ScenarioResult
 from report.build import PhaseRun, RunFacts, build
 from report.catalogue import catalogue
 from report.collect import collect
+from report.confirm import breach_seen_by_target
 from report.markdown import render_markdown
 from report.model import ErrorRow, Report, ScenarioRow, ThresholdRow
 from report.prometheus import Window
@@ -36,10 +38,22 @@ def collect_from_prometheus(run: Run) -> None:
     if not run.identities:
         return
     started, ended = run.started, utc_now()
-    step_s = max(5.0, (ended - started).total_seconds() / POINTS)
+    step_s = max(SCRAPE_INTERVAL_S, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
     window = Window(started, ended)
     run.collected = collect(url, window, step_s, catalogue(run.profile, run.run_id), run.run_id, run.directory.path)
+
+
+def slow_by_its_own_account(run: Run) -> dict[str, str]:
+    """Scenario -> the target's own figure that shows the breach of which k6 complains; only scenarios with both."""
+    rows = [_scenario_row(result) for result in run.scenario_results.values()]
+    started = min((row.started for row in rows if row.started), default=None)
+    if started is None or all(threshold.ok for row in rows for threshold in row.thresholds):
+        return {}
+    specs = [spec for spec in catalogue(run.profile, run.run_id) if spec.group == "services"]
+    window = Window(started, utc_now())
+    seen = collect(run.endpoints.url(ServiceId.PROMETHEUS), window, SCRAPE_INTERVAL_S, specs, run.run_id)
+    return {row.id: sentence for row in rows if (sentence := breach_seen_by_target(row, seen))}
 
 
 @step
@@ -100,6 +114,8 @@ def _scenario_row(result: ScenarioResult) -> ScenarioRow:
         p50_ms=result.p50_ms,
         p95_ms=result.p95_ms,
         p99_ms=result.p99_ms,
+        p95_from_intended_ms=result.p95_from_intended_ms,
+        p99_from_intended_ms=result.p99_from_intended_ms,
         error_rate=result.error_rate,
         dropped_iterations=result.dropped_iterations,
         iterations=result.iterations,

@@ -17,9 +17,10 @@ from core.rundir import RunDirectory, utc_now
 from core.words import Phase, Verdict, worst
 from dashboards.sampler import Samples
 from infra.stack import Backend, Identity
+from infra.verify.tracing import TraceProbes
 from k6.model import ScenarioResult
 from report.store import Collected
-from targets.adapter import Fixtures
+from targets.adapter import Fixtures, LoadUser
 from targets.load import Load
 from targets.model import Profile
 
@@ -61,6 +62,9 @@ class Run:
         self.phases: list[PhaseRecord] = []
         self.identities: dict[str, Identity] = {}
         self.fixtures: Fixtures | None = None
+        self.faults_on = False
+        self.load_users: tuple[LoadUser, ...] = ()  # C's, in the order of its iterations
+        self.probes: TraceProbes | None = None
         self.scenario_results: dict[str, ScenarioResult] = {}
         self.topic_ends: Mapping[str, int] = {}  # before the load
         self.origin_loads_before: float | None = None

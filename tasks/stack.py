@@ -6,17 +6,17 @@ import logging
 from collections.abc import Sequence
 
 from core.checks import Check, check, passed_if
-from core.ports import EXPORTERS, PORTAL, STORES, Endpoints, ServiceId
+from core.errors import SuiteError
+from core.ports import WHOLE_STACK, Endpoints, ServiceId
 from core.words import Verdict
 from infra.mysql.account import ensure_exporter_account
-from infra.portal_faults import switch_all_off
+from infra.portal_faults import switch_all_off, switch_on
 from infra.verify.alive import stack_alive_check
 from targets.adapter import adapter_for
 from tasks.run import Run
 from tasks.step import step
 
 log = logging.getLogger("suite")
-WHOLE_STACK = (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS, ServiceId.ZIPKIN)
 
 
 def require_whole_stack(run: Run) -> None:
@@ -50,6 +50,13 @@ def create_exporter_account(run: Run) -> None:
     ensure_exporter_account(run.backend.exporter_account())
 
 
+def switch_faults_on(run: Run) -> None:
+    """The faults that were asked for, once, when everything is up and seeded: they act on the load."""
+    if run.request.fault and not run.faults_on:
+        run.faults_on = True
+        switch_on(run.request.fault, run.endpoints)
+
+
 @step
 def stack_alive(run: Run) -> Check:
     """Compare each service's process with the one that was started."""
@@ -73,9 +80,13 @@ def take_down(run: Run) -> Check:
 
 
 def _clean_up(run: Run) -> list[str]:
-    """Switch faults off and remove the rows that this run made on the target; returns what could not be removed."""
-    if run.request.fault and run.fixtures is not None:
-        switch_all_off(run.endpoints)
-    if run.fixtures is None:
-        return []
-    return [f"the run's rows on {left}" for left in adapter_for(run.profile).clean_up(run.fixtures)]
+    """Switch faults off and remove the rows that this run made on the target; returns what could not be done."""
+    left = []
+    if run.faults_on:
+        try:
+            switch_all_off(run.endpoints)
+        except SuiteError as error:
+            left.append(f"faults may still be on: {error.what}")
+    if run.fixtures is not None:
+        left += [f"the run's rows on {rows}" for rows in adapter_for(run.profile).clean_up(run.fixtures)]
+    return left

@@ -165,6 +165,8 @@ def _made_up(spec: SeriesSpec) -> list[Line]:
     wave = np.where((steps > 5) & (steps < 25), 0.6 + 0.4 * np.sin(steps / 2.3), 0.05)
     if "errors" in spec.id or "failures" in spec.id:
         wave = wave * 0
+    if spec.id == "service_memory":
+        wave = wave * 0 + 0.8
     return [
         line((wave * _SHAPES[spec.unit] / (1 + position / 2)).tolist(), **labels)
         for position, labels in enumerate(_labels(spec))
@@ -172,7 +174,7 @@ def _made_up(spec: SeriesSpec) -> list[Line]:
 
 
 def _labels(spec: SeriesSpec) -> list[dict[str, str]]:
-    if spec.group == "services" or spec.id == "process_cpu":
+    if spec.group == "services" or spec.id in ("process_cpu", "service_memory"):
         return [{"application": service} for service in SERVICES]
     if spec.group == "pools":
         return [{"application": "shopping-service", "pool": "HikariPool-1"}]

@@ -1,9 +1,13 @@
-"""`zipkin-es-index`: a request of this check's own is traced, read back from Zipkin, and stored in Elasticsearch."""
+"""`zipkin-es-index` and `traces-complete`: requests of the suite's own are traced and read back from Zipkin."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +21,11 @@ from core.words import Verdict
 from targets.model import Profile, RouteName
 
 INDEX_PREFIX = "zipkin-span-"
+PROBE_EVERY_S = 2.0
+READ_BACK_WITHIN_S = 20.0
+"""A trace that is not whole by then has lost a span; Elasticsearch shows new documents within a second or two."""
+INCOMPLETE_AT_MOST = 0.01
+"""Share of the probes whose trace may lack a span."""
 CURE = "Does Elasticsearch run with http.compression=false (corrections.md 14)? Look at logs/zipkin.log."
 
 
@@ -45,6 +54,93 @@ def zipkin_es_index_check(profile: Profile, endpoints: Endpoints, timeout_s: flo
         else f"{len(spans)} spans of {', '.join(services)} came back; {_index_name()} holds documents"
     )
     return passed_if("zipkin-es-index", not problems, observed, **evidence)
+
+
+@dataclass
+class TraceProbes:
+    """Traced requests made beside the load; each trace is read back until it is whole, at most READ_BACK_WITHIN_S."""
+
+    profile: Profile
+    endpoints: Endpoints
+    whole: int = 0
+    incomplete: list[str] = field(default_factory=list)  # trace ids
+    unanswered: int = 0  # not answered 200, so that nothing is claimed about their traces
+    _waiting: dict[str, tuple[str, float]] = field(default_factory=dict)  # trace id -> (root span id, sent at)
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Send a probe every two seconds while the body runs, then wait for the traces that are still on their way."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._send_until, args=(ended,), name="trace-probes", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            wait_for(self._read_back, lambda waiting: not waiting, READ_BACK_WITHIN_S)
+
+    def _send_until(self, ended: threading.Event) -> None:
+        while not ended.wait(PROBE_EVERY_S):
+            self._send()
+            self._read_back()
+
+    def _send(self) -> None:
+        trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+        try:
+            answered = _traced_request(self.profile, trace_id, span_id) == httpx.codes.OK
+        except httpx.HTTPError:
+            answered = False
+        if answered:
+            self._waiting[trace_id] = (span_id, time.monotonic())
+        else:
+            self.unanswered += 1
+
+    def _read_back(self) -> int:
+        """Look at the traces that are awaited; returns how many still are."""
+        for trace_id, (span_id, sent_at) in list(self._waiting.items()):
+            if is_whole(_spans_or_none(self.endpoints, trace_id), span_id):
+                self.whole += 1
+            elif time.monotonic() - sent_at >= READ_BACK_WITHIN_S:
+                self.incomplete.append(trace_id)
+            else:
+                continue
+            del self._waiting[trace_id]
+        return len(self._waiting)
+
+
+def traces_complete_check(probes: TraceProbes) -> Check:
+    """`traces-complete`: FAIL above INCOMPLETE_AT_MOST, NO_DATA without an answered probe."""
+    judged = probes.whole + len(probes.incomplete)
+    evidence: dict[str, Any] = {
+        "probes": judged,
+        "incomplete": len(probes.incomplete),
+        "unanswered": probes.unanswered,
+        "trace_ids": probes.incomplete[:5],
+    }
+    if not judged:
+        return check("traces-complete", Verdict.NO_DATA, "no probe was answered beside the load", **evidence)
+    lost = len(probes.incomplete)
+    observed = f"{probes.whole} of {judged} traces came back whole"
+    if lost:
+        observed += (
+            f"; {probes.incomplete[0]} lacks spans. Look at zipkin_reporter_spans_dropped_total of the services."
+        )
+    return passed_if("traces-complete", lost <= INCOMPLETE_AT_MOST * judged, observed, **evidence)
+
+
+def is_whole(spans: Sequence[Mapping[str, Any]], root_id: str) -> bool:
+    """The gateway's span and one behind it are there, and no span lacks its parent; `root_id` is the client's span."""
+    known = {span["id"] for span in spans} | {root_id}
+    return _complete(spans) and all(span.get("parentId", root_id) in known for span in spans)
+
+
+def _spans_or_none(endpoints: Endpoints, trace_id: str) -> Sequence[Mapping[str, Any]]:
+    """The trace's spans; none while Zipkin does not answer, so that it is asked again."""
+    try:
+        return _spans(endpoints, trace_id)[1]
+    except (httpx.HTTPError, ValueError):
+        return ()
 
 
 def _problems(status: int, answered: int, spans: list[dict[str, Any]], indices: Mapping[str, int]) -> Iterable[str]:
@@ -78,7 +174,7 @@ def _spans(endpoints: Endpoints, trace_id: str) -> tuple[int, list[dict[str, Any
     return answer.status_code, answer.json() if answer.is_success else []
 
 
-def _complete(spans: list[dict[str, Any]]) -> bool:
+def _complete(spans: Sequence[Mapping[str, Any]]) -> bool:
     """The gateway's span and a span behind it are there."""
     return len({span.get("localEndpoint", {}).get("serviceName") for span in spans}) > 1
 

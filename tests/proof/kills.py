@@ -5,19 +5,18 @@ python -m tests.proof.kills [VICTIM ...]
 
 from __future__ import annotations
 
-import platform
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from core.ports import ServiceId
 from core.settings import ROOT
 from tests.proof.suite_process import SuiteProcess
+from tests.proof.table import made_on
 
 VICTIMS = (
     "k6",
@@ -74,11 +73,10 @@ def kill_under_load(victim: str) -> Row:
 
 def page(rows: Sequence[Row]) -> str:
     """The table as Markdown, with date and machine."""
-    made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
     head = (
         "# Killed under load\n\n"
         "Each process gets SIGKILL (or is restarted) while scenario A runs; the run must not be PASS, name the dead\n"
-        f"one, write its report and leave no process behind. Made by `make proof` on {made}.\n\n"
+        f"one, write its report and leave no process behind. Made by `make proof` on {made_on()}.\n\n"
         "| killed | run verdict | exit code | named by | processes left | caught |\n|---|---|---|---|---|---|\n"
     )
     lines = [

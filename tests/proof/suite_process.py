@@ -32,10 +32,15 @@ class Ended:
     output: str
     orphans: list[str]
 
-    def verdict(self, check: str) -> str:
-        """The verdict of one check in the report."""
+    def row(self, id: str) -> dict[str, Any]:
+        """One check or gate of the report."""
         assert self.report is not None, self.output
-        return next(str(row["verdict"]) for row in self.report["checks"] if row["id"] == check)
+        rows: list[dict[str, Any]] = [*self.report["checks"], *self.report["gates"]]
+        return next(row for row in rows if row["id"] == id)
+
+    def verdict(self, id: str) -> str:
+        """The verdict of one check or gate in the report."""
+        return str(self.row(id)["verdict"])
 
     def named(self, what: str) -> list[str]:
         """Ids of the checks that are not PASS and errors whose sentence names `what`."""
@@ -50,12 +55,12 @@ class Ended:
 class SuiteProcess:
     """`python -m flows.full_suite` on free ports, with state and run directory below `folder`."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, load: str = str(SHORT_LOAD)) -> None:
         self.folder = folder
         self.state = StateDir(folder / "stack")
         command = [sys.executable, "-m", "flows.full_suite", "--ports", "free", "--run-dir", str(folder / "runs")]
         self.process = subprocess.Popen(
-            [*command, "--load", str(SHORT_LOAD), *arguments],
+            [*command, "--load", load, *arguments],
             cwd=ROOT,
             env=process_environment(SUITE_STACK_DIR=str(self.state.path), PREFECT_HOME=str(folder / "prefect")),
             stdin=subprocess.DEVNULL,

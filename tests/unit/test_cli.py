@@ -45,7 +45,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["--target", "nowhere"], "unknown target 'nowhere'. Known: portal, portal-universe"),
+            (["--target", "nowhere"], "unknown target 'nowhere'. Known: portal, portal-design, portal-universe"),
+            (["--fault", "gremlins"], "invalid choice: 'gremlins' (choose from 'trace-loss'"),
+            (["--fault", "oversell", "--target", "portal-universe"], "'portal-universe' has no faults to switch on"),
             (["--load", "huge"], "unknown load 'huge'. Known: design, smoke, soak"),
         ],
     )

@@ -73,6 +73,7 @@ class TestRegistry:
             *(f"scenario-{letter}-thresholds" for letter in SCENARIOS),
             "ledger-coupons",
             "ledger-orders",
+            "traces-complete",
             "cache-single-flight",
             "kafka-lag-drains",
         }

@@ -128,6 +128,15 @@ class TestGates:
         assert (gate.verdict, gate.observed) == (Verdict.FAIL, "1.000% (auth-service)")
         assert report.verdict is Verdict.FAIL
 
+    def test_name_the_service_whose_memory_grew_while_the_load_ran(self) -> None:
+        # The load lies in steps 6..21; a leak of 10 MiB a step grows by 150 MiB there, and 128 MiB are allowed.
+        leaking = line([(80 + 10 * step) * 2.0**20 for step in range(41)], application="shopping-service")
+        steady = line([500 * 2.0**20] * 41, application="auth-service")
+        report = build(facts(), collected(service_memory=[steady, leaking]))
+        gate = next(gate for gate in report.gates if gate.id == "memory-growth")
+        assert (gate.verdict, gate.observed) == (Verdict.FAIL, "150 MiB (shopping-service)")
+        assert report.verdict is Verdict.FAIL
+
     def test_without_their_series_are_no_data_and_say_why(self) -> None:
         report = build(facts(), collected(without=["kafka_lag"]))
         gate = next(gate for gate in report.gates if gate.id == "kafka-lag-max")

@@ -10,20 +10,22 @@ import pytest
 
 from core.words import Verdict
 from k6.model import GeneratorFigures, ScenarioResult
-from targets.adapter import LedgerCounts, Seed
+from targets.adapter import CouponBook, LoadUser, OrderBook, Seed
 from targets.model import load_profile
 from tasks.ledger import coupons_check, orders_check
 from tasks.seeding import seed_check
 
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
-BALANCED = LedgerCounts(
-    coupon_rows=100,
-    coupon_users=100,
-    coupon_members=100,
-    coupon_stock_left=0,
-    order_rows=40,
-    notification_rows=40,
+RECEIPTS = tuple(str(number) for number in range(1000, 1100))
+USERS = tuple(LoadUser(f"user-{number}", "token") for number in range(500))
+COUPONS = CouponBook(
+    row_ids=frozenset(RECEIPTS),
+    users=tuple(user.id for user in USERS[:100]),
+    counter=100,
+    members=100,
+    stock_left=0,
 )
+ORDERS = OrderBook(rows=40, amount=400_000, wrong_totals=0, notifications=40)
 
 
 def result(scenario: str, outcomes: dict[str, int], **counters: int) -> ScenarioResult:
@@ -60,60 +62,79 @@ def result(scenario: str, outcomes: dict[str, int], **counters: int) -> Scenario
     )
 
 
-SPIKE = result("c", {"200": 100, "409": 400}, coupons_issued=100)
-FLOW = result("a", {"200": 500}, orders_created=40)
+def replace_receipts(before: ScenarioResult, receipts: tuple[str, ...]) -> ScenarioResult:
+    return before.model_copy(update={"receipts": receipts})
+
+
+SPIKE = replace_receipts(result("c", {"200": 100, "409": 400}, coupons_issued=100), RECEIPTS)
+FLOW = result("a", {"200": 500}, orders_created=40, orders_amount=400_000)
 
 
 class TestCouponLedger:
     def test_balances_when_clients_rows_users_and_redis_agree(self) -> None:
-        assert coupons_check(SPIKE, BALANCED, stock=100).verdict is Verdict.PASS
+        assert coupons_check(SPIKE, COUPONS, 100, USERS).verdict is Verdict.PASS
 
     @pytest.mark.parametrize(
-        ("counts", "said"),
+        ("book", "said"),
         [
-            (replace(BALANCED, coupon_rows=103, coupon_users=103, coupon_members=103), "103 coupons of a stock of 100"),
-            (replace(BALANCED, coupon_rows=99, coupon_users=99), "100 were answered 200, 99 are in the database"),
-            (replace(BALANCED, coupon_users=98), "100 rows belong to 98 users"),
-            (replace(BALANCED, coupon_members=97), "Redis holds 97 members for 100 rows"),
-            (replace(BALANCED, coupon_stock_left=5), "Redis has 5 left of 100 with 100 rows"),
+            (replace(COUPONS, users=tuple(u.id for u in USERS[:103])), "103 coupons of a stock of 100 were issued"),
+            (replace(COUPONS, users=tuple(u.id for u in USERS[:99])), "100 were answered 200, 99 are in the database"),
+            (replace(COUPONS, users=(*COUPONS.users[:99], "user-0")), "100 rows belong to 99 users"),
+            (replace(COUPONS, users=(*COUPONS.users[:99], "eve")), "1 rows belong to users who did not ask: eve"),
+            (replace(COUPONS, row_ids=frozenset(RECEIPTS[1:])), "1 answered coupons have no row: 1000"),
+            (replace(COUPONS, counter=61), "the coupon's own counter says 61 for 100 rows"),
+            (replace(COUPONS, members=97), "Redis holds 97 members for 100 rows"),
+            (replace(COUPONS, stock_left=5), "Redis has 5 left of 100 with 100 rows"),
         ],
-        ids=["over-issue", "lost-row", "twice", "redis-members", "redis-stock"],
+        ids=["over-issue", "lost-row", "twice", "stranger", "no-row", "lost-update", "redis-members", "redis-stock"],
     )
-    def test_names_each_difference(self, counts: LedgerCounts, said: str) -> None:
-        check = coupons_check(SPIKE, counts, stock=100)
+    def test_names_each_difference(self, book: CouponBook, said: str) -> None:
+        check = coupons_check(SPIKE, book, 100, USERS)
         assert check.verdict is Verdict.FAIL
         assert said in check.observed
 
+    def test_a_user_beyond_the_iterations_did_not_ask(self) -> None:
+        early = SPIKE.model_copy(update={"iterations": 99})
+        assert "user-99" in coupons_check(early, COUPONS, 100, USERS).observed
+
+    def test_a_coupon_answered_twice_is_named(self) -> None:
+        doubled = replace_receipts(SPIKE, (*RECEIPTS[:99], RECEIPTS[0]))
+        assert "a coupon was answered twice" in coupons_check(doubled, COUPONS, 100, USERS).observed
+
     def test_a_request_without_answer_may_have_been_carried_out(self) -> None:
         unanswered = result("c", {"200": 99, "409": 400, "0": 1}, coupons_issued=99)
-        assert coupons_check(unanswered, BALANCED, stock=100).verdict is Verdict.PASS
+        assert coupons_check(replace_receipts(unanswered, RECEIPTS[:99]), COUPONS, 100, USERS).verdict is Verdict.PASS
 
     def test_says_why_it_looks_at_nothing_where_the_target_cannot_tell(self) -> None:
-        silent = replace(BALANCED, coupon_rows=None)
-        assert coupons_check(SPIKE, silent, stock=100).verdict is Verdict.SKIPPED
+        assert coupons_check(SPIKE, None, 100).verdict is Verdict.SKIPPED
+
+    def test_compares_no_users_where_the_script_signed_them_in(self) -> None:
+        assert coupons_check(SPIKE, COUPONS, 100).verdict is Verdict.PASS
 
 
 class TestOrderLedger:
     def test_balances_when_orders_rows_events_and_notifications_agree(self) -> None:
-        assert orders_check(FLOW, BALANCED, events=40, dead_letters=0).verdict is Verdict.PASS
+        assert orders_check(FLOW, ORDERS, events=40, dead_letters=0).verdict is Verdict.PASS
 
     @pytest.mark.parametrize(
-        ("counts", "events", "dead", "said"),
+        ("book", "events", "dead", "said"),
         [
-            (replace(BALANCED, order_rows=39), 39, 0, "40 orders were answered, 39 are in the database"),
-            (BALANCED, 41, 0, "41 events are on the topic for 40 orders"),
-            (replace(BALANCED, notification_rows=38), 40, 0, "38 notifications for 40 orders"),
-            (BALANCED, 40, 2, "2 events went to the dead-letter topic"),
+            (replace(ORDERS, rows=39), 39, 0, "40 orders were answered, 39 are in the database"),
+            (replace(ORDERS, amount=390_000), 40, 0, "clients were told totals of 400000, the database says 390000"),
+            (replace(ORDERS, wrong_totals=3), 40, 0, "3 orders have a total that is not the sum"),
+            (ORDERS, 41, 0, "41 events are on the topic for 40 orders"),
+            (replace(ORDERS, notifications=38), 40, 0, "38 notifications for 40 orders"),
+            (ORDERS, 40, 2, "2 events went to the dead-letter topic"),
         ],
-        ids=["lost-order", "duplicate-event", "dropped-notification", "dead-letter"],
+        ids=["lost-order", "amount", "totals", "duplicate-event", "dropped-notification", "dead-letter"],
     )
-    def test_names_each_difference(self, counts: LedgerCounts, events: int, dead: int, said: str) -> None:
-        check = orders_check(FLOW, counts, events, dead)
+    def test_names_each_difference(self, book: OrderBook, events: int, dead: int, said: str) -> None:
+        check = orders_check(FLOW, book, events, dead)
         assert check.verdict is Verdict.FAIL
         assert said in check.observed
 
     def test_no_order_is_no_data(self) -> None:
-        assert orders_check(result("a", {"200": 5}), BALANCED, 0, 0).verdict is Verdict.NO_DATA
+        assert orders_check(result("a", {"200": 5}), ORDERS, 0, 0).verdict is Verdict.NO_DATA
 
 
 class TestSeedReadback:
