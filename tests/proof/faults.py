@@ -1,10 +1,13 @@
 """docs/faults.md: each fault of the reference portal is switched on and must be caught; healthy runs must not be.
 
-python -m tests.proof.faults [FAULT ... | healthy]     # the page is written when all of it was run
+python -m tests.proof.faults [FAULT ... | healthy]     # without names: everything
+
+Each run's outcome is kept in runs/proof/faults/; the page is drawn when every fault and all healthy runs are there.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -12,15 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from core.ports import WHOLE_STACK
-from core.settings import ROOT
+from core.settings import ROOT, Settings
 from infra.embedded.catalogue import open_backend
 from infra.portal_faults import FAULTS
 from tests.proof.suite_process import Ended, SuiteProcess
-from tests.proof.table import cell, made_on
+from tests.proof.table import cell, machine, today
 
 PAGE = ROOT / "docs" / "faults.md"
 HEALTHY = "healthy"
@@ -85,10 +89,21 @@ class Row:
     evidence: str
     also: tuple[str, ...]  # other checks and gates that are FAIL
     seconds: float
+    made: str  # UTC day
 
     @property
     def caught(self) -> bool:
         return self.verdict == "FAIL" and self.turned == "FAIL"
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """What came of one whole run without a fault."""
+
+    number: int
+    verdict: str
+    why: str  # what was not PASS
+    made: str
 
 
 @contextmanager
@@ -105,7 +120,7 @@ def with_fault(folder: Path, fault: str) -> Row:
     expected, began = EXPECTED[fault], time.monotonic()
     ended = SuiteProcess(folder, *expected.arguments(), "--fault", fault, load="smoke").end()
     if ended.report is None:
-        return Row(fault, "none", "none", ended.output[-500:], (), time.monotonic() - began)
+        return Row(fault, "none", "none", ended.output[-500:], (), time.monotonic() - began, today())
     row = ended.row(expected.turns)
     return Row(
         fault=fault,
@@ -114,18 +129,21 @@ def with_fault(folder: Path, fault: str) -> Row:
         evidence=row["observed"],
         also=tuple(id for id in _failed(ended) if id != expected.turns),
         seconds=time.monotonic() - began,
+        made=today(),
     )
 
 
-def healthy_run(folder: Path) -> tuple[str, str]:
-    """(verdict, what is not PASS) of one whole run without a fault."""
+def healthy_run(folder: Path, number: int) -> Healthy:
+    """One whole run without a fault."""
     ended = SuiteProcess(folder, load="smoke").end()
     if ended.report is None:
-        return "none", ended.output[-500:]
-    rows = (*ended.report["checks"], *ended.report["gates"])
-    return ended.report["verdict"], "; ".join(
-        f"{row['id']} {row['verdict']}: {row['observed']}" for row in rows if row["verdict"] not in ("PASS", "SKIPPED")
+        return Healthy(number, "none", ended.output[-500:], today())
+    why = (
+        f"{row['id']} {row['verdict']}: {row['observed']}"
+        for row in (*ended.report["checks"], *ended.report["gates"])
+        if row["verdict"] not in ("PASS", "SKIPPED")
     )
+    return Healthy(number, ended.report["verdict"], "; ".join(why), today())
 
 
 def _failed(ended: Ended) -> list[str]:
@@ -134,24 +152,24 @@ def _failed(ended: Ended) -> list[str]:
     return [row["id"] for row in rows if row["verdict"] == "FAIL" and not row["id"].startswith("k6-")]
 
 
-def page(rows: Sequence[Row], healthy: Sequence[tuple[str, str]]) -> str:
+def page(rows: Sequence[Row], healthy: Sequence[Healthy]) -> str:
     """Both tables as Markdown, with date and machine."""
     caught = sum(row.caught for row in rows)
+    days = sorted({row.made for row in rows} | {run.made for run in healthy})
     head = (
         "# Faults\n\n"
         "The reference portal has faults that are switched on by name (`--fault NAME`); each is run under the `smoke`\n"
         "load with the part of the suite that fits it. The name reaches the portal only: neither judge nor report\n"
-        f"know it. Made by `make proof` on {made_on()}.\n\n"
+        f"know it. Made by `make proof` on {machine()}, {' to '.join(dict.fromkeys((days[0], days[-1])))}.\n\n"
         f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
     )
-    counted = Counter(verdict for verdict, _ in healthy)
-    summed = ", ".join(f"{number} {verdict}" for verdict, number in counted.items())
+    summed = ", ".join(f"{number} {verdict}" for verdict, number in _counted(healthy).items())
     after = (
         f"\n{caught} of {len(rows)} caught.\n\n## Healthy\n\n"
         f"{len(healthy)} whole runs without a fault: {summed}.\n\n"
         "| run | verdict | what was not PASS |\n|---|---|---|\n"
     )
-    runs = [f"| {n} | {verdict} | {cell(why) or '-'} |\n" for n, (verdict, why) in enumerate(healthy, 1)]
+    runs = [f"| {run.number} | {run.verdict} | {cell(run.why) or '-'} |\n" for run in healthy]
     return head + "".join(map(_line, rows)) + after + "".join(runs)
 
 
@@ -165,28 +183,62 @@ def _line(row: Row) -> str:
     return f"| {' | '.join(map(cell, cells))} |\n"
 
 
-def healthy_enough(healthy: Sequence[tuple[str, str]]) -> bool:
-    """No FAIL, nor anything but PASS and at most one INVALID."""
-    counted = Counter(verdict for verdict, _ in healthy)
+def healthy_enough(healthy: Sequence[Healthy]) -> bool:
+    """Nothing but PASS, and at most one INVALID."""
+    counted = _counted(healthy)
     return counted["PASS"] + counted["INVALID"] == len(healthy) and counted["INVALID"] <= INVALID_AT_MOST
+
+
+def _counted(healthy: Sequence[Healthy]) -> Counter[str]:
+    return Counter(run.verdict for run in healthy)
+
+
+class Kept:
+    """Outcomes of earlier invocations, one file each."""
+
+    def __init__(self) -> None:
+        self._folder = Settings().runs_dir / "proof" / "faults"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, name: str, outcome: Row | Healthy) -> None:
+        (self._folder / f"{name}.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+
+    def rows(self) -> list[Row]:
+        """In the table's order; those that were not run yet are missing."""
+        found = (self._read(fault) for fault in EXPECTED)
+        return [Row(**{**row, "also": tuple(row["also"])}) for row in found if row]
+
+    def healthy(self) -> list[Healthy]:
+        found = (self._read(f"{HEALTHY}-{number}") for number in range(1, HEALTHY_RUNS + 1))
+        return [Healthy(**run) for run in found if run]
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self._folder / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def main(names: Sequence[str]) -> int:
     """Run what is asked for, a line a run; 1 when a fault was missed or a healthy run was not left in peace."""
-    rows, healthy = list[Row](), list[tuple[str, str]]()
+    kept, good = Kept(), list[bool]()
     with tempfile.TemporaryDirectory(prefix="suite-faults-") as made:
         folder = Path(made)
         with one_stack(folder):
-            for number in range(HEALTHY_RUNS if not names or HEALTHY in names else 0):
-                healthy.append(healthy_run(folder))
-                print(f"healthy {number + 1}: {': '.join(part for part in healthy[-1] if part)}", flush=True)
+            for number in range(1, HEALTHY_RUNS + 1) if not names or HEALTHY in names else ():
+                run = healthy_run(folder, number)
+                kept.keep(f"{HEALTHY}-{number}", run)
+                good.append(run.verdict in ("PASS", "INVALID"))
+                print(f"healthy {number}: {run.verdict} {run.why}", flush=True)
             for fault in (fault for fault in EXPECTED if not names or fault in names):
-                rows.append(with_fault(folder, fault))
-                _say(rows[-1])
+                row = with_fault(folder, fault)
+                kept.keep(fault, row)
+                good.append(row.caught)
+                _say(row)
                 shutil.rmtree(folder / "runs")
-    if not names:
+    rows, healthy = kept.rows(), kept.healthy()
+    if len(rows) == len(EXPECTED) and len(healthy) == HEALTHY_RUNS:
         PAGE.write_text(page(rows, healthy), encoding="utf-8")
-    return 0 if all(row.caught for row in rows) and healthy_enough(healthy) else 1
+        good.append(healthy_enough(healthy))
+    return 0 if all(good) else 1
 
 
 def _say(row: Row) -> None:

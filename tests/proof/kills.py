@@ -16,7 +16,7 @@ from pathlib import Path
 from core.ports import ServiceId
 from core.settings import ROOT
 from tests.proof.suite_process import SuiteProcess
-from tests.proof.table import made_on
+from tests.proof.table import machine, today
 
 VICTIMS = (
     "k6",
@@ -76,7 +76,7 @@ def page(rows: Sequence[Row]) -> str:
     head = (
         "# Killed under load\n\n"
         "Each process gets SIGKILL (or is restarted) while scenario A runs; the run must not be PASS, name the dead\n"
-        f"one, write its report and leave no process behind. Made by `make proof` on {made_on()}.\n\n"
+        f"one, write its report and leave no process behind. Made by `make proof` on {today()}, {machine()}.\n\n"
         "| killed | run verdict | exit code | named by | processes left | caught |\n|---|---|---|---|---|---|\n"
     )
     lines = [

@@ -6,9 +6,14 @@ import platform
 from datetime import UTC, datetime
 
 
-def made_on() -> str:
-    """When and where a table was made."""
-    return f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
+def machine() -> str:
+    """What a table was made on."""
+    return f"{platform.machine()}, Python {platform.python_version()}"
+
+
+def today() -> str:
+    """The UTC day."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def cell(text: str) -> str:
