@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,11 @@ class TestArguments:
 
 
 class TestEnvironment:
+    def test_leaves_processors_to_the_target_and_bounds_the_memory_that_fewer_collections_take(self) -> None:
+        environment = k6_environment(a_request("b"), FILES, {})
+        assert int(environment["GOMAXPROCS"]) == max(1, (os.cpu_count() or 1) // 2)
+        assert (environment["GOGC"], environment["GOMEMLIMIT"]) == ("400", "1GiB")
+
     def environment(self, scenario: str = "b", load: str = "design", **caller: str) -> dict[str, str]:
         return k6_environment(a_request(scenario, load), FILES, caller)
 
