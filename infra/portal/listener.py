@@ -109,9 +109,12 @@ class Listener:
                 records = [record for batch in taken.values() for record in batch]
                 if records:
                     await self._settle(records)
-                if records or self._consumer.assignment() != committed:
+                assigned = self._consumer.assignment()
+                if records or assigned != committed:
+                    for partition in assigned - committed:
+                        await self._consumer.position(partition)  # commit() leaves out what it has no position of yet
                     await self._consumer.commit()
-                    committed = self._consumer.assignment()
+                    committed = assigned
             except KafkaError as error:  # what was not committed comes again, and is written once
                 log.warning("consumer: %r", error)
                 await asyncio.sleep(_RETRY_INTERVAL_S)

@@ -44,6 +44,10 @@ class Topic:
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset((PARTITION,))
 
+    async def position(self, partition: TopicPartition) -> int:
+        assert partition == PARTITION
+        return 0
+
     async def commit(self) -> None:
         self.committed = sum(self.batches)
 

@@ -1,12 +1,18 @@
 """Which order events become notifications, and which go to the dead-letter topic (platform.md 12)."""
 
-from typing import Any
+import asyncio
+from contextlib import suppress
+from typing import Any, cast
 
 import orjson
 import pytest
-from aiokafka.structs import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from infra.portal.listener import Unreadable, notification_of
+from infra.portal.faults import Faults
+from infra.portal.listener import Listener, Unreadable, notification_of
+from infra.portal.metrics import Meters
+from infra.portal.pool import Pool
 
 TYPED = (("__TypeId__", b"com.portal.universe.event.shopping.OrderCreatedEvent"),)
 EVENT = {
@@ -79,3 +85,40 @@ class TestDeadLetter:
     def test_takes_what_the_platform_cannot_read(self, broken: ConsumerRecord[bytes, bytes], reason: str) -> None:
         with pytest.raises(Unreadable, match=reason):
             notification_of(broken)
+
+
+class SlowBroker:
+    """A consumer that is assigned a partition before it knows its position, as under an overloaded broker."""
+
+    def __init__(self) -> None:
+        self.partition = TopicPartition("shopping.order.created", 0)
+        self.known: set[TopicPartition] = set()
+        self.committed: list[set[TopicPartition]] = []
+
+    async def getmany(self, **_: object) -> dict[TopicPartition, list[object]]:
+        await asyncio.sleep(0)
+        return {}
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({self.partition})
+
+    async def position(self, partition: TopicPartition) -> int:
+        self.known.add(partition)
+        return 0
+
+    async def commit(self) -> None:
+        self.committed.append(set(self.known))
+
+
+class TestFirstCommit:
+    def test_says_where_the_group_stands_although_nothing_was_read(self) -> None:
+        broker = SlowBroker()
+
+        async def listen_a_while() -> None:
+            parts = cast(AIOKafkaConsumer, broker), cast(AIOKafkaProducer, None), cast(Pool, None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await Listener(*parts, Meters("notification-service", "test"), Faults({})).run()
+
+        asyncio.run(listen_a_while())
+        assert broker.committed == [{broker.partition}]
