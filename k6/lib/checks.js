@@ -52,22 +52,23 @@ export function valueAt(res, path) {
   return res.status === 0 ? undefined : res.json(path);
 }
 
-/** For `checkApiResponse`: the success mark and the value at `path`, in one reading. */
-export function successAnd(path) {
-  return `[${plan.responses.success},${path}]`;
+/** For `rightFields`: the success mark and the values at `paths`, in one reading. */
+export function successAnd(...paths) {
+  return `[${[plan.responses.success, ...paths].join()}]`;
 }
 
 /**
- * Checks the body of an answer that is done: success, and `isRight` of the value that `fields` (of `successAnd`) names.
- * Returns that value, or undefined when the answer cannot be used. Other statuses are k6's http_req_failed.
+ * Checks the body of an answer that is done: success, and `isRight(fields, expected)`, where fields[1] is what the first
+ * path of `successAnd` names, fields[2] the second. What is not there leaves no place: the others move up.
+ * Returns the fields, or undefined when the answer cannot be used. Other statuses are k6's http_req_failed.
  */
-export function checkApiResponse(res, name, fields, isRight) {
-  if (!isDone(res)) {
+export function rightFields(res, status, name, fields, isRight, expected) {
+  if (status < 200 || status >= 300) {
     return undefined;
   }
-  const found = res.json(fields); // what is not there leaves no place: [true], or [value]; no JSON is undefined
-  if (found && found[0] === true && isRight(found[1])) {
-    return found[1];
+  const found = res.json(fields); // undefined when the body is no JSON
+  if (found && found[0] === true && isRight(found, expected)) {
+    return found;
   }
   countWrong(name);
   return undefined;
@@ -80,9 +81,4 @@ export function countWrong(name) {
 
 export function isThere(value) {
   return value !== undefined && value !== null;
-}
-
-/** For lists: `path.#` is the number of items at `path`. */
-export function isPositive(value) {
-  return value > 0;
 }

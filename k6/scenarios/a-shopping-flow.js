@@ -2,11 +2,12 @@
 import { sleep } from 'k6';
 import exec from 'k6/execution';
 import { Counter } from 'k6/metrics';
-import { Session, poolUser, setupLogin } from '../lib/auth.js';
-import { checkApiResponse, expectStatuses, isThere, successAnd } from '../lib/checks.js';
+import { Session, account, poolUser } from '../lib/auth.js';
+import { expectStatuses, isThere, successAnd } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
-import { question } from '../lib/question.js';
+import { command, question } from '../lib/question.js';
+import { idsOnPage, nothingAt, setupLogin, stop } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -15,19 +16,12 @@ const load = plan.load;
 const products = plan.responses.products;
 const PRODUCT_IDS = successAnd(`${products.items}.#.${products.id}`);
 const PRODUCT = successAnd(dialect.paths.product);
-const { cart, cart_total: total, cart_lines: lines, order, order_total: amount } = dialect.paths;
-const CART = successAnd(`{"id":${cart},"total":${total},"lines":${lines}}`);
-const ORDER = successAnd(`{"number":${order},"amount":${amount}}`);
+const { cart_total: CART_TOTAL, cart_lines: CART_LINES, order: ORDER_NUMBER, order_total: ORDER_TOTAL } = dialect.paths;
 // Orders write: only where the target says that its data may be written (design 4.3 A, corrections 4).
 const ORDERS = plan.data_may_be_written;
 
 const ordersCreated = new Counter('orders_created');
 const ordersAmount = new Counter('orders_amount'); // what the customers were told that they owe
-const productList = question('product_list', pageUrl('product_list', products, 0), PRODUCT_IDS, isNotEmpty);
-const productDetails = {};
-const addUrl = urlOf('add_to_cart');
-const checkoutUrl = ORDERS ? urlOf('checkout') : null;
-const orderUrl = ORDERS ? urlOf('create_order') : null;
 const ORDER_BODY = JSON.stringify(dialect.order(plan.run_mark));
 expectStatuses();
 
@@ -59,12 +53,47 @@ export const options = Object.assign({}, commonOptions, {
   ),
 });
 
+/** A target that is down, refuses its test account or has no products is said once, before 100 VUs find out. */
 export function setup() {
-  setupLogin(); // a target that is down or refuses its test account is said once, before 100 VUs find out
+  const users = plan.users.pool.count;
+  if (load.vus > users) {
+    stop(
+      `${load.vus} VUs for ${users} users: two would share a cart`,
+      'Lower a.vus, or seed more users and raise users.pool.count.',
+    );
+  }
+  const reader = new Session(account, setupLogin());
+  if (idsOnPage(reader, 'product_list', products, 0).length === 0) {
+    nothingAt('product_list', 'products');
+  }
   return { load_started_ms: Date.now() };
 }
 
+const listProducts = question(
+  'product_list',
+  pageUrl('product_list', products, 0),
+  PRODUCT_IDS,
+  (found) => isThere(found[1]) && found[1].length > 0,
+);
+// The total is the sum of the lines, of which there is at least one.
+const addToCart = command(
+  'add_to_cart',
+  urlOf('add_to_cart'),
+  successAnd(CART_TOTAL, CART_LINES),
+  (found) => isThere(found[2]) && found[2].length > 0 && found[1] === sum(found[2]),
+);
+const checkOut = ORDERS && command('checkout', urlOf('checkout'), successAnd(CART_TOTAL), isExpected);
+const createOrder =
+  ORDERS &&
+  command(
+    'create_order',
+    urlOf('create_order'),
+    successAnd(ORDER_NUMBER, ORDER_TOTAL),
+    (found) => isThere(found[1]) && found[2] > 0,
+  );
+
 let session = null;
+const details = {};
 
 export default function () {
   shop(sleep);
@@ -73,68 +102,53 @@ export default function () {
 /** One customer's visit; `pause` is given the think times of the design in seconds. */
 export function shop(pause) {
   session = session || new Session(poolUser(exec.vu.idInTest));
-  const productId = session.ready() ? pickProduct() : undefined;
+  const found = session.ready() ? listProducts(session) : undefined;
   pause(1);
-  if (productId === undefined) {
+  if (found === undefined) {
     return;
   }
+  const productId = found[1][Math.floor(Math.random() * found[1].length)];
   showProduct(productId);
   pause(0.5);
-  const inCart = addToCart(productId);
+  const cart = addToCart(session, JSON.stringify(dialect.cartItem(productId)));
   pause(0.5);
-  if (ORDERS && inCart) {
-    orderCart();
+  if (ORDERS && cart !== undefined) {
+    orderCart(cart[1]);
   }
   pause(1);
-}
-
-/** A product of the first page as the target lists it, or undefined. */
-function pickProduct() {
-  const ids = productList(session);
-  return ids && ids[Math.floor(Math.random() * ids.length)];
 }
 
 function showProduct(productId) {
-  const ask = productDetails[productId] || (productDetails[productId] = detailOf(productId));
-  ask(session);
+  const show = details[productId] || (details[productId] = detailOf(productId));
+  show(session);
 }
 
 function detailOf(productId) {
   const asked = String(productId);
-  return question('product_detail', urlOf('product_detail', productId), PRODUCT, (id) => String(id) === asked);
+  const url = urlOf('product_detail', productId);
+  return question('product_detail', url, PRODUCT, (found) => String(found[1]) === asked);
 }
 
-function addToCart(productId) {
-  const res = session.post('add_to_cart', addUrl, JSON.stringify(dialect.cartItem(productId)));
-  return checkApiResponse(res, 'add_to_cart', CART, isCart) !== undefined;
-}
-
-function orderCart() {
-  const checkedOut = session.post('checkout', checkoutUrl);
-  if (checkApiResponse(checkedOut, 'checkout', CART, isCart) === undefined) {
+/** `total`: what the customer was told that the cart costs. */
+function orderCart(total) {
+  if (checkOut(session, null, total) === undefined) {
     return;
   }
-  const res = session.post('create_order', orderUrl, ORDER_BODY);
-  const made = checkApiResponse(res, 'create_order', ORDER, isOrder);
-  if (made !== undefined) {
+  const order = createOrder(session, ORDER_BODY);
+  if (order !== undefined) {
     ordersCreated.add(1);
-    ordersAmount.add(made.amount);
+    ordersAmount.add(order[2]);
   }
 }
 
-function isNotEmpty(ids) {
-  return isThere(ids) && ids.length > 0;
-}
-
-/** Its total is the sum of its lines, of which there is at least one. */
-function isCart(found) {
-  return isThere(found.id) && isNotEmpty(found.lines) && found.total === sum(found.lines);
-}
-
-function isOrder(found) {
-  return isThere(found.number) && found.amount > 0;
+function isExpected(found, expected) {
+  return found[1] === expected;
 }
 
 function sum(numbers) {
-  return numbers.reduce((before, number) => before + number, 0);
+  let total = 0;
+  for (let i = 0; i < numbers.length; i += 1) {
+    total += numbers[i];
+  }
+  return total;
 }

@@ -1,10 +1,11 @@
 // B: reading the blog at a fixed rate, 70 % lists and 30 % details (design 4.3 B). Open model: no sleep.
-import { Session, account, said, setupLogin } from '../lib/auth.js';
-import { expectStatuses, isPositive, successAnd, valueAt } from '../lib/checks.js';
+import { Session, account } from '../lib/auth.js';
+import { expectStatuses, successAnd } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
 import { question } from '../lib/question.js';
 import { constantRate, fromIntended } from '../lib/schedule.js';
+import { idsOnPage, nothingAt, setupLogin } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -14,7 +15,6 @@ const PAGES_AT_MOST = 10; // design 4.3 B: page = random * 10
 
 const load = plan.load;
 const posts = plan.responses.posts;
-const POST_IDS = `${posts.items}.#.${posts.id}`;
 const POST_COUNT = successAnd(`${posts.items}.#`);
 const POST = successAnd(dialect.paths.post);
 const noteLatency = fromIntended(constantRate(load.rate_per_s), load.rate_per_s * load.duration_s);
@@ -46,24 +46,16 @@ export function setup() {
   const reader = new Session(account, grant);
   const pages = [];
   while (pages.length < PAGES_AT_MOST) {
-    const ids = postsOnPage(reader, pages.length);
+    const ids = idsOnPage(reader, 'post_list', posts, pages.length);
     if (ids.length === 0) {
       break;
     }
     pages.push(ids);
   }
   if (pages.length === 0) {
-    throw new Error(`setup: ${urlOf('post_list')} lists no posts; seed the target first.`);
+    nothingAt('post_list', 'posts');
   }
   return { grant, pages: pages.length, ids: pages.flat(), load_started_ms: Date.now() };
-}
-
-function postsOnPage(reader, page) {
-  const res = reader.read('post_list', pageUrl('post_list', posts, page));
-  if (res.status !== 200) {
-    throw new Error(`setup: ${said(res)}`);
-  }
-  return valueAt(res, POST_IDS) || [];
 }
 
 // What a VU makes of setup()'s data, once.
@@ -74,9 +66,9 @@ let details = [];
 function begin({ grant, pages, ids }) {
   session = new Session(account, grant);
   lists = Array.from({ length: pages }, (_, page) => {
-    return question('post_list', pageUrl('post_list', posts, page), POST_COUNT, isPositive);
+    return question('post_list', pageUrl('post_list', posts, page), POST_COUNT, (found) => found[1] > 0);
   });
-  details = ids.map((id) => question('post_detail', urlOf('post_detail', id), POST, (answered) => answered === id));
+  details = ids.map((id) => question('post_detail', urlOf('post_detail', id), POST, (found) => found[1] === id));
 }
 
 export default function (data) {

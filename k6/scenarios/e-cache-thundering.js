@@ -1,10 +1,11 @@
 // E: a crowd asks for one product just after it fell out of the cache (design 4.3 E, corrections 8). How often the origin
 // was asked is for the target's own counter to say; the script makes the moment and measures the crowd.
-import { Session, account, said, setupLogin } from '../lib/auth.js';
-import { expectStatuses, successAnd, valueAt } from '../lib/checks.js';
-import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
+import { Session, account } from '../lib/auth.js';
+import { expectStatuses, successAnd } from '../lib/checks.js';
+import { LOAD, commonOptions, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
 import { question } from '../lib/question.js';
+import { idsOnPage, nothingAt, setupLogin } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
@@ -49,12 +50,8 @@ export function setup() {
 }
 
 function firstProduct(reader) {
-  const res = reader.read('product_list', pageUrl('product_list', products, 0));
-  const id = valueAt(res, `${products.items}.0.${products.id}`);
-  if (id === undefined) {
-    throw new Error(`setup: no product to ask for: ${said(res)}`);
-  }
-  return id;
+  const ids = idsOnPage(reader, 'product_list', products, 0);
+  return ids.length > 0 ? ids[0] : nothingAt('product_list', 'products');
 }
 
 let session = null;
@@ -75,6 +72,6 @@ function ask({ grant, productId }, name) {
 }
 
 function questionOf(productId, name) {
-  const isRight = (id) => String(id) === String(productId);
+  const isRight = (found) => String(found[1]) === String(productId);
   return question('product_detail', urlOf('product_detail', productId), PRODUCT, isRight, name);
 }

@@ -41,7 +41,15 @@ EXECUTORS: dict[str, dict[str, dict[str, Any]]] = {
             "maxVUs": 500,
         }
     },
-    "c": {"coupon_spike": {"executor": "shared-iterations", "vus": 500, "iterations": 500, "maxDuration": "30s"}},
+    "c": {
+        "coupon_spike": {
+            "executor": "shared-iterations",
+            "vus": 500,
+            "iterations": 500,
+            "maxDuration": "30s",
+            "startTime": "1s",
+        }
+    },
     "d": {
         "search_load": {
             "executor": "ramping-arrival-rate",

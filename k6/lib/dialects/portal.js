@@ -4,7 +4,6 @@
 export const paths = {
   product: 'data.id',
   post: 'data.id',
-  cart: 'data.id',
   cart_total: 'data.totalAmount',
   cart_lines: 'data.items.#.subtotal',
   order: 'data.orderNumber',

@@ -1,0 +1,3 @@
+module perf-suite/fast-server
+
+go 1.25.0
