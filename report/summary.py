@@ -159,17 +159,18 @@ def plural(number: int, word: str) -> str:
 
 TOO_MANY_REQUESTS = "429"
 SCENARIO_COLUMNS = (
-    "scenario",
-    "requests",
-    "rate",
+    "Scenario",
+    "Requests",
+    "Rate",
     "p50",
     "p95",
     "p99",
-    "p95 from intended start",
-    "failed",
+    "p95 intended",
+    "Failed",
     TOO_MANY_REQUESTS,
-    "dropped",
+    "Dropped",
 )
+"""`p95 intended` counts from the moment that the schedule meant; scenarios without a schedule have none."""
 
 
 def scenario_cells(row: ScenarioRow) -> tuple[str, ...]:

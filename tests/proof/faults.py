@@ -2,7 +2,7 @@
 
 python -m tests.proof.faults [FAULT ... | healthy]     # without names: everything
 
-Each run's outcome is kept in runs/proof/faults/; the page is drawn when every fault and all healthy runs are there.
+Each run's outcome is kept in runs/proof/faults/; the page is drawn once every fault is there.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def page(rows: Sequence[Row], healthy: Sequence[Healthy]) -> str:
     summed = ", ".join(f"{number} {verdict}" for verdict, number in _counted(healthy).items())
     after = (
         f"\n{caught} of {len(rows)} caught.\n\n## Healthy\n\n"
-        f"{len(healthy)} whole runs without a fault: {summed}.\n\n"
+        f"{len(healthy)} of {HEALTHY_RUNS} whole runs without a fault: {summed or 'none yet'}.\n\n"
         "| run | verdict | what was not PASS |\n|---|---|---|\n"
     )
     runs = [f"| {run.number} | {run.verdict} | {cell(run.why) or '-'} |\n" for run in healthy]
@@ -235,9 +235,9 @@ def main(names: Sequence[str]) -> int:
                 _say(row)
                 shutil.rmtree(folder / "runs")
     rows, healthy = kept.rows(), kept.healthy()
-    if len(rows) == len(EXPECTED) and len(healthy) == HEALTHY_RUNS:
+    if len(rows) == len(EXPECTED):
         PAGE.write_text(page(rows, healthy), encoding="utf-8")
-        good.append(healthy_enough(healthy))
+    good.append(healthy_enough(healthy))
     return 0 if all(good) else 1
 
 
