@@ -120,9 +120,10 @@ class Bench:
         self._iterations = REQUESTS // len(mix) if request.scenario == "a" else REQUESTS
 
     def scenario(self) -> Rate:
-        """The scenario's loop with k6's environment as the runner sets it."""
+        """The scenario's loop with k6's environment as the runner sets it, on as many processors as the bare one."""
         environment = k6_environment(self._request, self._files)
-        return self._run("loop.js", self._iterations, environment)
+        placed = {name: value for name, value in environment.items() if name != "GOMAXPROCS"}
+        return self._run("loop.js", self._iterations, placed)
 
     def bare(self) -> Rate:
         """The same requests with k6's own defaults, the bodies kept and not looked at."""
