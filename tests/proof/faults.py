@@ -140,16 +140,14 @@ def healthy_run(folder: Path, number: int) -> Healthy:
         return Healthy(number, "none", ended.output[-500:], today())
     why = (
         f"{row['id']} {row['verdict']}: {row['observed']}"
-        for row in (*ended.report["checks"], *ended.report["gates"])
+        for row in ended.rows()
         if row["verdict"] not in ("PASS", "SKIPPED")
     )
     return Healthy(number, ended.report["verdict"], "; ".join(why), today())
 
 
 def _failed(ended: Ended) -> list[str]:
-    assert ended.report is not None
-    rows = (*ended.report["checks"], *ended.report["gates"])
-    return [row["id"] for row in rows if row["verdict"] == "FAIL" and not row["id"].startswith("k6-")]
+    return [row["id"] for row in ended.rows() if row["verdict"] == "FAIL" and not row["id"].startswith("k6-")]
 
 
 def page(rows: Sequence[Row], healthy: Sequence[Healthy]) -> str:

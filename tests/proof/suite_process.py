@@ -32,11 +32,14 @@ class Ended:
     output: str
     orphans: list[str]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Every check and gate of the report."""
+        assert self.report is not None, self.output
+        return [*self.report["checks"], *self.report["gates"]]
+
     def row(self, id: str) -> dict[str, Any]:
         """One check or gate of the report."""
-        assert self.report is not None, self.output
-        rows: list[dict[str, Any]] = [*self.report["checks"], *self.report["gates"]]
-        return next(row for row in rows if row["id"] == id)
+        return next(row for row in self.rows() if row["id"] == id)
 
     def verdict(self, id: str) -> str:
         """The verdict of one check or gate in the report."""
