@@ -27,9 +27,10 @@ check: $(BIN)/.installed ## lint, types and unit tests, under a minute
 	@$(BIN)/mypy
 	@$(RUN) pytest tests/unit
 
-proof: setup ## the long tables: every kill, every fault, ten healthy runs; results go to docs/
+proof: setup ## the long tables: every kill, every fault, ten healthy runs, the design's load; results go to docs/
 	@$(RUN) tests.proof.kills
 	@$(RUN) tests.proof.faults
+	@$(RUN) tests.proof.design_load
 
 bench: setup ## ratios, side by side in one run
 	@$(RUN) tests.bench
