@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from bots.plan import BotPlan
 from bots.sender import OVERRUN_S, SETTLE_S
 from bots.share import ShareLine, SharePlan, ShareResult, ShareState
 from core.errors import LoadError
+from core.settings import process_environment
 
 READY_S = 60.0
 """How long the processes may take to start and to find the broker."""
@@ -45,7 +45,7 @@ class Crew:
         self._ready: set[int] = set()
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, MULTIPROC_DIR: str(self._folder)}
+        environment = process_environment(**{MULTIPROC_DIR: str(self._folder)})
         command = [sys.executable, "-m", "bots.worker"]
         for number in range(self._producers):
             share = SharePlan(

@@ -23,14 +23,10 @@ class Ledger:
         self.states = bytearray(messages)
         self.sent = 0
         self.acked = 0
+        self.failed = 0
         self.failures: Counter[str] = Counter()
-        self._quiet_until_s = 0.0
-        self._acked_s = 0.0
+        self._waiting_since_s: float | None = None
         self._failing = threading.Lock()
-
-    @property
-    def failed(self) -> int:
-        return self.failures.total()
 
     @property
     def pending(self) -> int:
@@ -38,10 +34,10 @@ class Ledger:
 
     def send(self, sequence: int, now_s: float) -> None:
         """The message is handed to the client."""
-        if self.sent == self.acked:
-            self._quiet_until_s = now_s
         self.states[sequence] = State.PENDING
         self.sent += 1
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
 
     def acknowledge(self, sequence: int, now_s: float) -> bool:
         """The broker has the message; False when it was already settled."""
@@ -49,7 +45,7 @@ class Ledger:
             return False
         self.states[sequence] = State.ACKED
         self.acked += 1
-        self._acked_s = now_s
+        self._waiting_since_s = now_s if self.pending else None
         return True
 
     def fail(self, sequence: int, reason: str) -> bool:
@@ -59,6 +55,7 @@ class Ledger:
                 return False
             self.states[sequence] = State.FAILED
             self.failures[reason] += 1
+            self.failed += 1
             return True
 
     def fail_pending(self, reason: str) -> int:
@@ -67,4 +64,5 @@ class Ledger:
 
     def silent_s(self, now_s: float) -> float:
         """How long messages have been sent without any being acknowledged; 0 when none waits."""
-        return 0.0 if self.sent == self.acked else now_s - max(self._quiet_until_s, self._acked_s)
+        since_s = self._waiting_since_s
+        return 0.0 if since_s is None else now_s - since_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from threading import Event
 from bots.lines import LineProcess, Said
 from bots.plan import BotPlan, BotResult, Line, Progress, quiet
 from core.errors import LoadError
+from core.settings import process_environment
 
 log = logging.getLogger("bots")
 
@@ -40,7 +40,7 @@ def run_bot_process(
     result_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bots.kafka_producer", "--plan", str(plan_file), "--result", str(result_file)]
     queue: SimpleQueue[Said] = SimpleQueue()
-    process = LineProcess(0, command, os.environ, folder / "bot.log", queue)
+    process = LineProcess(0, command, process_environment(), folder / "bot.log", queue)
     log.info("kafka bot started, pid %d", process.pid)
     try:
         _relay(process, queue, stop, plan.duration_s + plan.drain_timeout_s + REST_S, on_progress)

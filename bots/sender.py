@@ -96,6 +96,7 @@ class Sender:
             except NoRoom:
                 ledger.fail(sequence, "no room in the client or no such topic any more")
                 self._stalled = self._gone()
+                return
 
     def settle(self, engine: Engine, tick: Callable[[], object]) -> None:
         """Wait, bounded, until the broker has answered for every message; end the client; give up on the rest."""
