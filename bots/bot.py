@@ -17,7 +17,7 @@ from bots.lag import LagWatch
 from bots.measures import LatencyHistogram, MovingRate
 from bots.metrics import BotMetrics, linger, serving
 from bots.plan import Accounting, BotPlan, BotResult, Drain, Problem, Progress, StepResult, quiet
-from bots.schedule import message_count
+from bots.schedule import message_count, span_s
 from bots.share import ShareResult
 from core.errors import SuiteError
 from core.rundir import utc_now
@@ -178,7 +178,8 @@ def step_results(plan: BotPlan, results: Sequence[ShareResult]) -> tuple[StepRes
         parts = [result.steps[index] for result in results]
         acked, sent = sum(part.acked for part in parts), sum(part.sent for part in parts)
         last_sent_s = max((part.last_sent_s for part in parts if part.sent), default=start_s)
-        sending_s = max(0.0, last_sent_s - start_s) + 1 / step.last_rate_per_s
+        last_due_s, next_due_s = span_s(step, max(1, sent))
+        sending_s = next_due_s + max(0.0, last_sent_s - start_s - last_due_s)
         whole.append(
             StepResult(
                 asked=str(step),

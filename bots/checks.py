@@ -98,7 +98,7 @@ def _held(step: StepResult) -> bool:
 def _told(step: StepResult) -> str:
     ramp = f" ({step.asked})" if " to " in step.asked else ""
     return (
-        f"{step.rate_per_s:.1f} msg/s acknowledged of {step.asked_rate_per_s:g} asked{ramp}, "
+        f"{step.rate_per_s:.1f} msg/s acknowledged of {step.asked_rate_per_s:.10g} asked{ramp}, "
         f"for {step.sending_s:.1f} of {step.asked_duration_s:g} s"
     )
 

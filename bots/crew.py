@@ -20,6 +20,7 @@ from bots.share import ShareLine, SharePlan, ShareResult, ShareState
 from core.errors import LoadError
 from core.settings import process_environment
 
+WORKER = (sys.executable, "-m", "bots.worker")
 READY_S = 60.0
 """How long the processes may take to start and to find the broker."""
 HEAD_START_S = 0.05
@@ -36,8 +37,8 @@ class Crew:
     LoadError names what a process said was wrong, or how it ended before its time.
     """
 
-    def __init__(self, plan: BotPlan, producers: int, folder: Path) -> None:
-        self._plan, self._folder, self._producers = plan, folder, producers
+    def __init__(self, plan: BotPlan, producers: int, folder: Path, command: Sequence[str] = WORKER) -> None:
+        self._plan, self._folder, self._producers, self._command = plan, folder, producers, command
         self._queue: SimpleQueue[Said] = SimpleQueue()
         self._processes: list[LineProcess] = []
         self._states = [ShareState(sent=0, acked=0, failed=0, late_s=0) for _ in range(producers)]
@@ -46,13 +47,12 @@ class Crew:
 
     def __enter__(self) -> Self:
         environment = process_environment(**{MULTIPROC_DIR: str(self._folder)})
-        command = [sys.executable, "-m", "bots.worker"]
         for number in range(self._producers):
             share = SharePlan(
                 plan=self._plan, producer=number, producers=self._producers, states_file=self._states_file(number)
             )
             log_file = self._folder / f"producer-{number}.log"
-            process = LineProcess(number, command, environment, log_file, self._queue)
+            process = LineProcess(number, self._command, environment, log_file, self._queue)
             self._processes.append(process)
             process.tell(share.model_dump_json())
         return self

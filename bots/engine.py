@@ -18,6 +18,8 @@ MAX_BLOCK_S = 5
 """How long a send may wait for room or metadata; the schedule stands still meanwhile."""
 ACK_S = 20
 """A message that was not acknowledged within it is given up by the client."""
+GRAIN_S = 0.001
+"""The shortest wait: waking for each of 10,000 messages a second would cost more than sending them."""
 LINGER_MS = 5
 """How long a client waits for further messages before it sends a batch (Kafka 4's own default)."""
 SILENCE_S = 30.0
@@ -25,7 +27,7 @@ SILENCE_S = 30.0
 TOO_LARGE = "larger than the topic's max.message.bytes (raise it)"
 LATE = "not acknowledged in time"
 GONE = "the topic does not exist any more"
-PER_PROCESS_PER_S: dict[EngineName, float] = {"kafka-python": 3_000, "confluent": 500_000}
+PER_PROCESS_PER_S: dict[EngineName, float] = {"kafka-python": 3_000, "confluent": 1_000_000}
 """What one process is asked for at most: below what it can on a slow core, so that it is not late."""
 _MODULES: dict[EngineName, str] = {"kafka-python": "bots.engine_kafka_python", "confluent": "bots.engine_confluent"}
 

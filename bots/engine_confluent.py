@@ -11,7 +11,19 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as Record
 
 from bots.broker import Broker, Offsets
-from bots.engine import ACK_S, GONE, LATE, LINGER_MS, MAX_BLOCK_S, SILENCE_S, TOO_LARGE, LogRecord, NoRoom, Settled
+from bots.engine import (
+    ACK_S,
+    GONE,
+    GRAIN_S,
+    LATE,
+    LINGER_MS,
+    MAX_BLOCK_S,
+    SILENCE_S,
+    TOO_LARGE,
+    LogRecord,
+    NoRoom,
+    Settled,
+)
 from bots.events import MARK_HEADER, Message
 from bots.plan import BotPlan
 from core.errors import VerificationError
@@ -65,7 +77,7 @@ class ConfluentEngine:
             self._answered(sequence, intended_s, sent_s, error.args[0], None)
 
     def wait(self, seconds: float) -> None:
-        self._producer.poll(seconds)
+        self._producer.poll(max(seconds, GRAIN_S))
 
     def serve(self) -> None:
         self._producer.poll(0)

@@ -18,7 +18,19 @@ from kafka.errors import (
 from kafka.structs import TopicPartition
 
 from bots.broker import Broker, Offsets
-from bots.engine import ACK_S, GONE, LATE, LINGER_MS, MAX_BLOCK_S, SILENCE_S, TOO_LARGE, LogRecord, NoRoom, Settled
+from bots.engine import (
+    ACK_S,
+    GONE,
+    GRAIN_S,
+    LATE,
+    LINGER_MS,
+    MAX_BLOCK_S,
+    SILENCE_S,
+    TOO_LARGE,
+    LogRecord,
+    NoRoom,
+    Settled,
+)
 from bots.events import MARK_HEADER, Message
 from bots.plan import BotPlan
 from core.errors import TargetError, VerificationError
@@ -26,8 +38,6 @@ from core.errors import TargetError, VerificationError
 BUFFER_BYTES = 128 * 1024 * 1024
 """What may wait for a broker that restarts: 20 s of 10,000 messages a second."""
 CLOSE_S = 5
-GRAIN_S = 0.001
-"""The shortest sleep: waking for each of 10,000 messages a second would cost more than sending them."""
 
 
 def open_engine(broker: Broker, plan: BotPlan, settled: Settled) -> KafkaPythonEngine:

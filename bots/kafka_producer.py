@@ -128,7 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", choices=get_args(EngineName), default="kafka-python", help="Kafka client (default: %(default)s)")
     add("--processes", type=_count(1, 64), help="sending processes (default: as many as the rate needs)")
     add("--retries", type=_count(0, 100), default=3, help="repetitions by the client itself (default: %(default)s)")
-    add("--metrics-port", type=int, default=DEFAULT_PORTS[ServiceId.KAFKA_BOT], help="0: any (default: %(default)s)")
+    add(
+        "--metrics-port",
+        type=_count(0, 65_535),
+        default=DEFAULT_PORTS[ServiceId.KAFKA_BOT],
+        help="0: any (default: %(default)s)",
+    )
     add(
         "--metrics-address",
         default=LOOPBACK,
@@ -137,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", default="portal", help="profile, by name or file, that describes the event (default: %(default)s)")
     add("--verify", action="store_true", help="read the log back, watch lag and dead letters, wait for lag 0")
     add("--run-id", help="stands in every message (default: a new one)")
-    add("--result", type=Path, metavar="FILE", help="also write everything that was measured there, as JSON")
+    add("--result", type=_new_file, metavar="FILE", help="also write everything that was measured there, as JSON")
     add("--plan", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -167,10 +172,17 @@ def _count(least: int, most: int) -> Callable[[str], int]:
 def _shape(text: str) -> Sequence[BotStep]:
     """A shape, or the one in a file."""
     try:
-        path = Path(text)
-        return parse_shape(path.read_text(encoding="utf-8") if "\n" not in text and path.is_file() else text)
+        return parse_shape(Path(text).read_text(encoding="utf-8") if os.path.isfile(text) else text)
     except (ValueError, OSError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _new_file(text: str) -> Path:
+    """Told before the load rather than after it."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"a file in a folder that exists is needed, found '{text}'")
+    return path
 
 
 def _stop_on_signals(stop: threading.Event, signals: list[int]) -> None:

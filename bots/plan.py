@@ -36,6 +36,9 @@ class BotPlan(Document):
     engine: EngineName = "kafka-python"
     processes: int | None = Field(default=None, ge=1, le=64, description="None: as many as the rate needs")
     retries: int = Field(default=3, ge=0, le=100, description="how often a client repeats a message by itself")
+    silence_s: float = Field(
+        default=30, gt=0, description="sending goes on this long without an acknowledgement: a broker may restart"
+    )
     metrics_address: str = LOOPBACK
     metrics_port: int = Field(default=DEFAULT_PORTS[ServiceId.KAFKA_BOT], ge=0, le=65_535, description="0: a free one")
     scrape_interval_s: float = Field(default=5, ge=0, description="how often Prometheus asks; bounds the lingering")
@@ -124,7 +127,7 @@ class StepResult(Document):
     scheduled: int
     sent: int
     acked: int
-    sending_s: float = Field(description="from the step's intended start to its last send, plus one interval")
+    sending_s: float = Field(description="from the step's intended start until the message after its last is due")
     rate_per_s: float = Field(description="acked / sending_s")
 
 

@@ -50,6 +50,13 @@ def slots(steps: Sequence[BotStep], producer: int = 0, producers: int = 1) -> It
         start_s += step.duration_s
 
 
+def span_s(step: BotStep, messages: int) -> tuple[float, float]:
+    """When the last of a step's first `messages` (> 0) messages is due since its start, and when the next would be."""
+    due_s = _due(step)
+    count = max(1, message_count(step))
+    return due_s(messages - 1), due_s(messages) if messages < count else count / step.mean_rate_per_s
+
+
 def paced(
     schedule: Iterator[Slot],
     start_s: float,
@@ -87,4 +94,4 @@ def _due(step: BotStep) -> Callable[[int], float]:
         slope = (step.last_rate_per_s - rate) / step.duration_s
     if not slope:
         return lambda number: number / rate
-    return lambda number: (math.sqrt(rate * rate + 2 * slope * number) - rate) / slope
+    return lambda number: 2 * number / (rate + math.sqrt(rate * rate + 2 * slope * number))

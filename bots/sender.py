@@ -14,8 +14,6 @@ from bots.plan import BotPlan, Problem
 from bots.schedule import paced, share_counts, slots
 from bots.share import ShareResult, ShareStep
 
-SILENCE_S = 30.0
-"""Sending goes on this long without an acknowledgement, so that a broker may restart; then the load is over."""
 SETTLE_S = 30.0
 """How long the last messages may take to be acknowledged."""
 OVERRUN_S = 60.0
@@ -76,7 +74,7 @@ class Sender:
         def go_on() -> bool:
             engine.serve()
             now_s = clock()
-            if ledger.silent_s(now_s) > SILENCE_S:
+            if ledger.silent_s(now_s) > self._plan.silence_s:
                 self._stalled = self._gone()
             elif now_s > over_s:
                 self._stalled = self._too_slow()

@@ -47,7 +47,7 @@ class ShareResult(Document):
     from_send: Buckets
     lateness: Buckets
     cpu_s: float
-    stopped_by: Problem | None
+    stopped_by: Problem | None = None
 
 
 class ShareLine(Document):

@@ -41,8 +41,8 @@ class BotStep(Data):
         return (self.rate_per_s + self.last_rate_per_s) / 2
 
     def __str__(self) -> str:
-        ramp = "" if self.to_rate_per_s is None else f" to {self.to_rate_per_s:g}"
-        return f"{self.rate_per_s:g}{ramp} for {self.duration_s:g}s"
+        ramp = "" if self.to_rate_per_s is None else f" to {self.to_rate_per_s:.10g}"
+        return f"{self.rate_per_s:.10g}{ramp} for {self.duration_s:.10g}s"
 
 
 def parse_shape(text: str) -> tuple[BotStep, ...]:
@@ -71,7 +71,7 @@ def _parse_step(part: str) -> BotStep:
         ("duration in seconds", duration_s, MOST_S),
     ):
         if not 0 < value <= most:
-            raise ValueError(f"a {what} must be above 0 and at most {most:,}, found {value:g} in '{part}'")
+            raise ValueError(f"a {what} must be above 0 and at most {most:,}, found {value:.10g} in '{part}'")
     return BotStep(
         rate_per_s=_number(rate),
         duration_s=duration_s,
