@@ -72,11 +72,14 @@ class Supervisor:
         log.info("supervisor ends")
 
     async def _until_unneeded(self) -> None:
+        """Also after this process stood still for long (a suspended machine, one short of memory)."""
         clock = asyncio.get_running_loop().time
         needed = clock()
-        while not self._end.is_set() and clock() - needed < IDLE_S:
+        while not self._end.is_set():
             if self._services or self._leases:
                 needed = clock()
+            elif clock() - needed >= IDLE_S:
+                return
             if not self._state.socket_path.exists():
                 log.error("%s was taken away: nobody can reach this supervisor any more", self._state.socket_path)
                 return

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ from infra.embedded.process import drop_root_prefix
 from infra.embedded.reaper import Record, Records
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.embedded.statedir import StateDir
+from infra.embedded.supervisor import IDLE_S
 
 PYTHON = sys.executable
 NOBODY = 65534
@@ -147,6 +149,7 @@ import sys
 from pathlib import Path
 from infra.embedded.lease import Lease, SupervisorClient
 from infra.embedded.statedir import StateDir
+from infra.embedded.supervisor import IDLE_S
 client = SupervisorClient(StateDir(Path(sys.argv[1])))
 client.ensure_running()
 lease = Lease(client) if sys.argv[2] == "lease" else None
@@ -281,6 +284,19 @@ class TestSupervisor:
             pid = supervisor_pid(state)
         eventually("the supervisor ends", lambda: not alive(pid), within_s=8)
         assert not state.socket_path.exists()
+
+    def test_that_stood_still_for_long_keeps_what_it_runs(self, state, make):
+        """A suspended machine, or one short of memory: longer than it would wait for somebody who needs it."""
+        client = SupervisorClient(state)
+        with Lease(client) as lease:
+            start(client, make("a"), lease=lease)
+            supervisor, service = supervisor_pid(state), pids(client)["a"]
+            os.kill(supervisor, signal.SIGSTOP)
+            began = time.monotonic()
+            eventually("it stood still", lambda: time.monotonic() - began > IDLE_S + 1, within_s=IDLE_S + 5)
+            os.kill(supervisor, signal.SIGCONT)
+            assert client.status()
+            assert (supervisor_pid(state), pids(client)["a"]) == (supervisor, service)
 
     def test_sigterm_stops_every_service_before_it_ends(self, state, make):
         client = SupervisorClient(state)
