@@ -27,6 +27,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import get_args
 
@@ -203,8 +204,9 @@ def _stop_when_stdin_ends(stop: threading.Event) -> None:
 
 
 def _say(line: Line) -> None:
-    sys.stdout.write(line.model_dump_json(exclude_none=True) + "\n")
-    sys.stdout.flush()
+    """A starter that is gone hears nothing: the load is ending, and the result still goes to its file."""
+    with suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), f"{line.model_dump_json(exclude_none=True)}\n".encode())
 
 
 class _Teller:

@@ -36,7 +36,7 @@ class Kafka:
 
     def __init__(self, folder: Path, prefix: Sequence[str] = (), **properties: str) -> None:
         """`prefix` goes before each command; further server properties are written with `_` for `.`."""
-        self.folder, self.data, self._prefix = folder, folder / "data", tuple(prefix)
+        self.folder, self.data, self.prefix = folder, folder / "data", tuple(prefix)
         self.port, self.elsewhere, controller = free_ports(3)
         lines = SERVER_PROPERTIES.format(
             port=self.port, elsewhere=self.elsewhere, controller=controller, data=self.data
@@ -53,11 +53,11 @@ class Kafka:
     @property
     def pid(self) -> int | None:
         """Of the running broker."""
-        return self._process.pid if self.runs else None
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     @property
     def runs(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self.pid is not None
 
     def start(self) -> None:
         """Start, on a formatted disk, and wait until it answers; AssertionError with the end of its log otherwise."""
@@ -85,7 +85,7 @@ class Kafka:
     @property
     def _java(self) -> list[str]:
         found = ensure((ProgramId.KAFKA,))[ProgramId.KAFKA]
-        return [*self._prefix, "java", "-Xmx384m", "-cp", f"{found.path}/*"]
+        return [*self.prefix, "java", "-Xmx384m", "-cp", f"{found.path}/*"]
 
     @property
     def _log_file(self) -> Path:

@@ -151,7 +151,8 @@ class TestPlan:
 
     def test_is_what_was_asked(self, asked: list[BotPlan]) -> None:
         options = "--bootstrap-servers 127.0.0.1:9 --topic t --rate 0.5 --duration 2.5 --engine confluent"
-        main([*options.split(), *"--processes 3 --retries 0 --metrics-port 0 --verify --run-id mine".split()])
+        more = "--processes 3 --retries 0 --metrics-port 0 --verify --run-id mine"
+        main([*options.split(), *more.split()])
         (plan,) = asked
         assert (plan.bootstrap_servers, plan.events.topic, plan.events.dead_letter_topic) == (
             "127.0.0.1:9",

@@ -77,12 +77,12 @@ class TestCrew:
 
     def test_stops_when_it_is_told_to_and_accounts_for_what_was_sent(self, tmp_path: Path) -> None:
         stop = Event()
-        with Crew(plan_of("100 for 60s"), 2, tmp_path, WITHOUT_BROKER) as crew:
+        with Crew(plan_of("100 for 60s"), 1, tmp_path, WITHOUT_BROKER) as crew:
             crew.wait_until_ready(stop, nothing)
-            results = crew.run(stop, lambda: stop.set() if crew.state.acked > 20 else None)
-            sent = [states.count(State.ACKED) for states in crew.books()]
-        assert 20 < sum(sent) < 1000
-        assert [result.sent for result in results] == [result.acked for result in results] == sent
+            (result,) = crew.run(stop, lambda: stop.set() if crew.state.acked > 20 else None)
+            (states,) = crew.books()
+        assert 20 < result.sent < 1000  # a minute would be 6000
+        assert result.sent == result.acked == states.count(State.ACKED)
 
     @pytest.mark.parametrize(
         ("then", "end"),
@@ -140,7 +140,8 @@ class TestWorker:
     def test_goes_on_after_ctrl_c_and_ends_with_its_stdin(self, tmp_path: Path) -> None:
         states = tmp_path / "states"
         share = SharePlan(plan=plan_of("100 for 60s"), producer=0, producers=1, states_file=states)
-        with worker(tmp_path, WITHOUT_BROKER) as (process, queue):
+        # A shell's background job hands an ignored Ctrl-C down: not so here.
+        with worker(tmp_path, ("env", "--default-signal=INT", *WITHOUT_BROKER)) as (process, queue):
             process.tell(share.model_dump_json())
             assert heard(queue).ready
             process.tell(repr(time.monotonic()))
@@ -195,9 +196,10 @@ def heard(queue: SimpleQueue[Said]) -> ShareLine:
 
 
 def heard_until(queue: SimpleQueue[Said], is_it: Callable[[ShareLine], bool]) -> ShareLine:
-    """The first line for which `is_it` holds."""
+    """The first line for which `is_it` holds, said within 20 s."""
+    end_s = time.monotonic() + 20
     while not is_it(line := heard(queue)):
-        continue
+        assert time.monotonic() < end_s, f"the last it said: {line}"
     return line
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
+from bots.bot import _asked_rate
 from bots.measures import LatencyHistogram, upper_bound_s
 from bots.metrics import FINDINGS, MULTIPROC_DIR, BotMetrics, _Latencies, linger, serving
-from bots.plan import Accounting, Buckets
+from bots.plan import Accounting, BotPlan, Buckets
 from core.errors import SetupError
 from core.settings import ROOT, process_environment
+from targets.model import load_profile
+from targets.shape import parse_shape
 
 PRODUCER = """
 import sys
@@ -165,6 +168,19 @@ class TestGauges:
     def test_stand_there_from_the_first_scrape_on(self, series: str, tmp_path: Path) -> None:
         with serving(BotMetrics(tmp_path), "127.0.0.1", 0) as port:
             assert series in scrape(port)
+
+    @pytest.mark.parametrize(
+        ("elapsed_s", "rate"),
+        [(0, 100), (9.9, 100), (10, 100), (15, 550), (19.99, 999.1), (20, 5), (21.9, 5), (22, 0), (100, 0)],
+    )
+    def test_ask_for_the_schedule_s_own_rate_of_now(self, elapsed_s: float, rate: float) -> None:
+        plan = BotPlan(
+            run_id="r1",
+            bootstrap_servers="127.0.0.1:1",
+            events=load_profile("portal").events,
+            steps=parse_shape("100 for 10s, 100 to 1000 for 10s, 5 for 2s"),
+        )
+        assert _asked_rate(plan, elapsed_s) == pytest.approx(rate)
 
     def test_rest_when_nothing_is_sent_any_more(self, tmp_path: Path) -> None:
         metrics = BotMetrics(tmp_path)
