@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-
-from kafka import KafkaConsumer
-from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import KafkaError
-from kafka.structs import TopicPartition
+from collections.abc import Callable, Sequence
 
 from bots.broker import Broker, Offsets
-from bots.events import PRODUCER_HEADER, RUN_HEADER, SEQUENCE_HEADER
+from bots.engine import LogRecord, engine_module
+from bots.events import mark_prefix
 from bots.ledger import State
 from bots.plan import Accounting, BotPlan
 from core.errors import VerificationError
 
-SILENCE_S = 30.0
-"""How long the reading may stand still."""
 _MANY = 255
 _NAMED = 10
+_TICK_EVERY = 1000
 
 
 def _quiet() -> None:
@@ -29,45 +23,87 @@ def _quiet() -> None:
 def verify_log(
     broker: Broker,
     plan: BotPlan,
-    states: bytes | bytearray,
+    books: Sequence[bytes | bytearray],
     start: Offsets,
     end: Offsets,
     on_read: Callable[[], object] = _quiet,
 ) -> Accounting:
-    """Compare the records from `start` to `end` with `states` (one `State` a sequence).
+    """Compare the records from `start` to `end` with `books`: of each producer one `State` a sequence.
 
     VerificationError when the log cannot be read, or no longer reaches back to `start`.
     """
     topic = plan.events.topic
     start = _still_there(broker, topic, start, end)
-    copies, read, never_sent = bytearray(len(states)), 0, 0
-    for record in _records(broker, topic, start, end):
-        read += 1
-        sequence = _own_sequence(record, plan)
-        if sequence is None:
-            pass
-        elif sequence < len(states) and states[sequence] != State.NOT_SENT:
+    reading = Reading(plan, books)
+    for number, record in enumerate(engine_module(plan.engine).read_log(broker, topic, start, end)):
+        reading.take(record)
+        if number % _TICK_EVERY == 0:
+            on_read()
+    return reading.account(offset_growth=sum(end.values()) - sum(start.values()))
+
+
+class Reading:
+    """What the log holds of a run's messages, record by record."""
+
+    def __init__(self, plan: BotPlan, books: Sequence[bytes | bytearray]) -> None:
+        self._books = books
+        self._prefixes = {mark_prefix(plan.run_id, number): number for number in range(len(books))}
+        self._copies = [bytearray(len(states)) for states in books]
+        # Where each message has a key of its own no two can stand in the wrong order, and nothing need be remembered.
+        self._keys_recur = plan.events.fields[plan.events.key] != "order_number"
+        self._latest: dict[tuple[int, bytes | None], int] = {}
+        self._read = self._never_sent = self._order_breaks = 0
+
+    def take(self, record: LogRecord) -> None:
+        """The next record of its partition."""
+        self._read += 1
+        prefix, slash, number = (record.mark or b"").rpartition(b"/")
+        producer = self._prefixes.get(prefix + slash)
+        if producer is None or not number.isdigit():
+            return
+        sequence, states, copies = int(number), self._books[producer], self._copies[producer]
+        if sequence >= len(states) or states[sequence] == State.NOT_SENT:
+            self._never_sent += 1
+        elif copies[sequence]:
             copies[sequence] = min(copies[sequence] + 1, _MANY)
         else:
-            never_sent += 1
-        if read % 1000 == 0:
-            on_read()
-    return compare(states, copies, read=read, never_sent=never_sent)
+            copies[sequence] = 1
+            if self._keys_recur:
+                self._order_breaks += self._is_behind(producer, record.key, sequence)
 
+    def account(self, offset_growth: int) -> Accounting:
+        """The books against what was read."""
+        lost = [f"{producer}/{sequence}" for producer, sequence in self._lost()]
+        copies = [count for counts in self._copies for count in counts if count]
+        return Accounting(
+            read=self._read,
+            offset_growth=offset_growth,
+            in_log=len(copies),
+            lost=len(lost),
+            duplicates=sum(copies) - len(copies),
+            unacknowledged_in_log=sum(
+                1
+                for states, counts in zip(self._books, self._copies, strict=True)
+                for state, count in zip(states, counts, strict=True)
+                if count and state != State.ACKED
+            ),
+            never_sent=self._never_sent,
+            order_breaks=self._order_breaks,
+            lost_messages=tuple(lost[:_NAMED]),
+        )
 
-def compare(states: bytes | bytearray, copies: bytes | bytearray, read: int, never_sent: int) -> Accounting:
-    """The account of `states` against the number of `copies` of each sequence in the log."""
-    pairs = list(enumerate(zip(states, copies, strict=True)))
-    lost = [sequence for sequence, (state, count) in pairs if state == State.ACKED and count == 0]
-    return Accounting(
-        read=read,
-        in_log=sum(1 for count in copies if count),
-        lost=len(lost),
-        duplicates=sum(count - 1 for count in copies if count),
-        unacknowledged_in_log=sum(1 for _, (state, count) in pairs if state != State.ACKED and count),
-        never_sent=never_sent,
-        lost_sequences=tuple(lost[:_NAMED]),
-    )
+    def _lost(self) -> list[tuple[int, int]]:
+        return [
+            (producer, sequence)
+            for producer, (states, counts) in enumerate(zip(self._books, self._copies, strict=True))
+            for sequence, (state, count) in enumerate(zip(states, counts, strict=True))
+            if state == State.ACKED and not count
+        ]
+
+    def _is_behind(self, producer: int, key: bytes | None, sequence: int) -> bool:
+        latest = self._latest.get((producer, key), -1)
+        self._latest[producer, key] = max(latest, sequence)
+        return sequence < latest
 
 
 def _still_there(broker: Broker, topic: str, start: Offsets, end: Offsets) -> Offsets:
@@ -82,49 +118,3 @@ def _still_there(broker: Broker, topic: str, start: Offsets, end: Offsets) -> Of
             )
     anew = any(end.get(partition, 0) < offset for partition, offset in start.items())
     return dict.fromkeys(end, 0) if anew else {partition: start.get(partition, 0) for partition in end}
-
-
-def _records(broker: Broker, topic: str, start: Offsets, end: Offsets) -> Iterator[ConsumerRecord]:
-    """Every record from `start` up to `end`, outside of any consumer group."""
-    left = {TopicPartition(topic, partition): offset for partition, offset in end.items() if offset > start[partition]}
-    if not left:
-        return
-    consumer = KafkaConsumer(
-        bootstrap_servers=broker.bootstrap_servers,
-        api_version=broker.api_version,
-        group_id=None,
-        enable_auto_commit=False,
-        check_crcs=False,  # the broker has checked them, and this client computes them in Python
-    )
-    try:
-        yield from _poll_to_end(consumer, start, left)
-    except KafkaError as error:
-        raise VerificationError(
-            f"the log of '{topic}' cannot be read back: {error}",
-            where=", ".join(broker.bootstrap_servers),
-            cure="Look into the broker's log.",
-        ) from error
-    finally:
-        consumer.close(autocommit=False)
-
-
-def _poll_to_end(consumer: KafkaConsumer, start: Offsets, left: dict[TopicPartition, int]) -> Iterator[ConsumerRecord]:
-    consumer.assign(list(left))
-    for partition in left:
-        consumer.seek(partition, start[partition.partition])
-    heard_s = time.monotonic()
-    while left:
-        for partition, records in consumer.poll(timeout_ms=200, max_records=2000).items():
-            heard_s = time.monotonic()
-            yield from (record for record in records if record.offset < left.get(partition, 0))
-        left = {partition: offset for partition, offset in left.items() if consumer.position(partition) < offset}
-        if time.monotonic() - heard_s > SILENCE_S:
-            raise KafkaError(f"nothing was read for {SILENCE_S:.0f} s")
-
-
-def _own_sequence(record: ConsumerRecord, plan: BotPlan) -> int | None:
-    """The record's sequence when this producer of this run wrote it."""
-    headers = dict(record.headers)
-    own = headers.get(RUN_HEADER) == plan.run_id.encode() and headers.get(PRODUCER_HEADER) == b"%d" % plan.producer
-    sequence = headers.get(SEQUENCE_HEADER, b"")
-    return int(sequence) if own and sequence.isdigit() else None

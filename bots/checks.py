@@ -52,7 +52,7 @@ def kafka_bot_accounting_check(result: BotResult) -> Check:
     if result.sent == 0:
         return check(id, Verdict.NO_DATA, "no message was sent", **evidence)
     wrong = [part for part in (failed, *_differences(account)) if part]
-    good = f"{result.acked} messages acknowledged, each in the log once"
+    good = f"{result.acked} messages acknowledged, each in the log once and in order"
     return passed_if(id, not wrong, "; ".join(wrong) or good, **evidence)
 
 
@@ -96,8 +96,9 @@ def _held(step: StepResult) -> bool:
 
 
 def _told(step: StepResult) -> str:
+    ramp = f" ({step.asked})" if " to " in step.asked else ""
     return (
-        f"{step.rate_per_s:.1f} msg/s acknowledged of {step.asked_rate_per_s:g} asked, "
+        f"{step.rate_per_s:.1f} msg/s acknowledged of {step.asked_rate_per_s:.10g} asked{ramp}, "
         f"for {step.sending_s:.1f} of {step.asked_duration_s:g} s"
     )
 
@@ -116,6 +117,7 @@ def _differences(account: Accounting) -> list[str]:
         "duplicates are in the log": account.duplicates,
         "messages are in the log that were never sent": account.never_sent,
         "messages are in the log that were never acknowledged": account.unacknowledged_in_log,
+        "messages stand in the log behind a later one of the same key": account.order_breaks,
     }
     return [f"{count} {what}" for what, count in figures.items() if count]
 

@@ -3,9 +3,11 @@
     python bots/kafka_producer.py --rate 100 --duration 30 --verify
     python bots/kafka_producer.py --bootstrap-servers localhost:9092 --topic shopping.order.created \\
         --rate 1000 --duration 60 --metrics-port 8000
+    python bots/kafka_producer.py --shape "100 for 5m, 100 to 1000 for 30s, 1000 for 1m"
 
-Sends order events of the target's kind at a fixed rate, however long the broker takes to answer; a late bot catches
-up. Its figures stand at http://127.0.0.1:<metrics-port>/metrics while it runs.
+Sends order events of the target's kind on a schedule, however long the broker takes to answer; a late bot catches up
+and says so. A rate that one process cannot hold is shared by several; --engine confluent makes far more of them.
+Its figures stand at http://127.0.0.1:<metrics-port>/metrics while it runs.
 
 Exit codes: 0 the rate was held and no message failed; 1 it was not; 2 the bot could not run; 3 nothing can be claimed;
 130, 143 interrupted, with an account of what was sent (a second signal ends it at once).
@@ -25,7 +27,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
+from typing import get_args
 
 from bots.bot import run_bot
 from bots.checks import kafka_bot_accounting_check, kafka_bot_rate_check, kafka_lag_drains_check
@@ -35,8 +39,9 @@ from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
 from core.rundir import new_run_id, utc_now
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Verdict, worst
-from targets.load import BotStep
+from targets.load import EngineName
 from targets.model import load_profile
+from targets.shape import MOST_PER_S, MOST_S, BotStep, parse_shape
 
 log = logging.getLogger("bots")
 
@@ -61,6 +66,8 @@ def _follow_options(options: argparse.Namespace, stop: threading.Event) -> int:
     except SuiteError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CODES[Verdict.ERROR]
+    if options.result:
+        options.result.write_text(result.model_dump_json(indent=1), encoding="utf-8")
     checks = (kafka_bot_rate_check(result), kafka_bot_accounting_check(result), kafka_lag_drains_check(result))
     sys.stdout.write(_account(result, checks))
     return EXIT_CODES[worst(each.verdict for each in checks)]
@@ -90,7 +97,10 @@ def _plan(options: argparse.Namespace) -> BotPlan:
         run_id=options.run_id or new_run_id(Path(options.target).stem, "bot", utc_now()),
         bootstrap_servers=options.bootstrap_servers,
         events=events,
-        steps=(BotStep(rate_per_s=options.rate, duration_s=options.duration),),
+        steps=options.shape or (BotStep(rate_per_s=options.rate, duration_s=options.duration),),
+        engine=options.engine,
+        processes=options.processes,
+        retries=options.retries,
         metrics_address=options.metrics_address,
         metrics_port=options.metrics_port,
         verify=options.verify,
@@ -108,9 +118,23 @@ def _parser() -> argparse.ArgumentParser:
         help="host:port of Kafka, on this machine (default: %(default)s)",
     )
     add("--topic", help="default: the target's order topic; it must exist")
-    add("--rate", type=_number_up_to(100_000), default=100, help="messages a second (default: %(default)s)")
-    add("--duration", type=_number_up_to(86_400), default=60, help="seconds (default: %(default)s)")
-    add("--metrics-port", type=int, default=DEFAULT_PORTS[ServiceId.KAFKA_BOT], help="0: any (default: %(default)s)")
+    add("--rate", type=_number_up_to(MOST_PER_S), default=100, help="messages a second (default: %(default)s)")
+    add("--duration", type=_number_up_to(MOST_S), default=60, help="seconds (default: %(default)s)")
+    add(
+        "--shape",
+        type=_shape,
+        metavar="TEXT|FILE",
+        help="instead of rate and duration: `100 for 5m, 1000 for 1m`, a ramp `100 to 1000 for 30s`, or a file of it",
+    )
+    add("--engine", choices=get_args(EngineName), default="kafka-python", help="Kafka client (default: %(default)s)")
+    add("--processes", type=_count(1, 64), help="sending processes (default: as many as the rate needs)")
+    add("--retries", type=_count(0, 100), default=3, help="repetitions by the client itself (default: %(default)s)")
+    add(
+        "--metrics-port",
+        type=_count(0, 65_535),
+        default=DEFAULT_PORTS[ServiceId.KAFKA_BOT],
+        help="0: any (default: %(default)s)",
+    )
     add(
         "--metrics-address",
         default=LOOPBACK,
@@ -119,8 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", default="portal", help="profile, by name or file, that describes the event (default: %(default)s)")
     add("--verify", action="store_true", help="read the log back, watch lag and dead letters, wait for lag 0")
     add("--run-id", help="stands in every message (default: a new one)")
+    add("--result", type=_new_file, metavar="FILE", help="also write everything that was measured there, as JSON")
     add("--plan", type=Path, help=argparse.SUPPRESS)
-    add("--result", type=Path, default=Path("result.json"), help=argparse.SUPPRESS)
     return parser
 
 
@@ -135,6 +159,31 @@ def _number_up_to(most: float) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most} is needed, found '{text}'")
+        return int(text)
+
+    return number
+
+
+def _shape(text: str) -> Sequence[BotStep]:
+    """A shape, or the one in a file."""
+    try:
+        return parse_shape(Path(text).read_text(encoding="utf-8") if os.path.isfile(text) else text)
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _new_file(text: str) -> Path:
+    """Told before the load rather than after it."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"a file in a folder that exists is needed, found '{text}'")
+    return path
 
 
 def _stop_on_signals(stop: threading.Event, signals: list[int]) -> None:
@@ -155,8 +204,9 @@ def _stop_when_stdin_ends(stop: threading.Event) -> None:
 
 
 def _say(line: Line) -> None:
-    sys.stdout.write(line.model_dump_json(exclude_none=True) + "\n")
-    sys.stdout.flush()
+    """A starter that is gone hears nothing: the load is ending, and the result still goes to its file."""
+    with suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), f"{line.model_dump_json(exclude_none=True)}\n".encode())
 
 
 class _Teller:
@@ -173,9 +223,10 @@ class _Teller:
 
 def _account(result: BotResult, checks: Sequence[Check]) -> str:
     """The run in a few lines."""
+    processes = f"{result.processes} process{'es' if result.processes > 1 else ''}"
     failures = [f"  {count} x {reason}" for reason, count in result.failures.items()]
     lines = [
-        f"run {result.run_id}",
+        f"run {result.run_id}, engine {result.engine}, {processes}, {result.cpu_s:.1f} s of processor time",
         f"{result.sent} messages sent to {result.topic}: {result.acked} acknowledged, {result.failed} failed",
         *failures,
         f"from intended send to acknowledgement: {_milliseconds(result.from_intended)}",

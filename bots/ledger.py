@@ -1,4 +1,4 @@
-"""The bot's own books: one state a message, counted when the broker answers and never before."""
+"""A producer's own books: one state a message, counted when the broker answers and never before."""
 
 from __future__ import annotations
 
@@ -17,19 +17,16 @@ class State(IntEnum):
 
 
 class Ledger:
-    """States by sequence; the broker client's thread and the sender write to it."""
+    """States by sequence. The sender's thread writes `sent`, the client's `acked`, both may fail a message."""
 
     def __init__(self, messages: int) -> None:
         self.states = bytearray(messages)
         self.sent = 0
         self.acked = 0
+        self.failed = 0
         self.failures: Counter[str] = Counter()
         self._waiting_since_s: float | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def failed(self) -> int:
-        return self.failures.total()
+        self._failing = threading.Lock()
 
     @property
     def pending(self) -> int:
@@ -37,35 +34,33 @@ class Ledger:
 
     def send(self, sequence: int, now_s: float) -> None:
         """The message is handed to the client."""
-        with self._lock:
-            self.states[sequence] = State.PENDING
-            self.sent += 1
-            if self._waiting_since_s is None:
-                self._waiting_since_s = now_s
+        self.states[sequence] = State.PENDING
+        self.sent += 1
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
 
     def acknowledge(self, sequence: int, now_s: float) -> bool:
         """The broker has the message; False when it was already settled."""
-        with self._lock:
-            if self.states[sequence] != State.PENDING:
-                return False
-            self.states[sequence] = State.ACKED
-            self.acked += 1
-            self._waiting_since_s = now_s if self.pending else None
-            return True
+        if self.states[sequence] != State.PENDING:
+            return False
+        self.states[sequence] = State.ACKED
+        self.acked += 1
+        self._waiting_since_s = now_s if self.pending else None
+        return True
 
     def fail(self, sequence: int, reason: str) -> bool:
         """The message was refused or given up; False when it was already settled."""
-        with self._lock:
+        with self._failing:
             if self.states[sequence] != State.PENDING:
                 return False
             self.states[sequence] = State.FAILED
             self.failures[reason] += 1
+            self.failed += 1
             return True
 
     def fail_pending(self, reason: str) -> int:
-        """Give up on all that was never answered; returns how many."""
-        pending = [sequence for sequence, state in enumerate(self.states) if state == State.PENDING]
-        return sum(self.fail(sequence, reason) for sequence in pending)
+        """Give up on all that was never answered; returns how many. Only when the client is closed."""
+        return sum(self.fail(sequence, reason) for sequence, state in enumerate(self.states) if state == State.PENDING)
 
     def silent_s(self, now_s: float) -> float:
         """How long messages have been sent without any being acknowledged; 0 when none waits."""

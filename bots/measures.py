@@ -4,33 +4,53 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Self
 
-from bots.plan import Latency
+from bots.plan import Buckets, Latency
 
 _FLOOR_S = 1e-6
-_GROWTH = math.log(1.02)
-"""Each bucket is 2 % wider than the one below: a percentile is never understated, and overstated by at most 2 %."""
+_IN_ONE = 64
+"""Buckets between a power of two and the next, all as wide: a percentile is never understated, and overstated by at
+most 1/64 (the layout of HdrHistogram)."""
 
 
 class LatencyHistogram:
     """Latencies in seconds, from 1 µs upward."""
 
     def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
-        self._max_s = 0.0
+        self._counts: Counter[int] = Counter()
+        self._max_s = self._sum_s = 0.0
+
+    @classmethod
+    def merged(cls, parts: Iterable[Buckets]) -> Self:
+        """Several producers' latencies as one."""
+        whole = cls()
+        for part in parts:
+            whole._counts.update(part.counts)
+            whole._max_s = max(whole._max_s, part.max_s)
+            whole._sum_s += part.sum_s
+        return whole
 
     def record(self, seconds: float) -> None:
-        self._buckets[max(0, math.ceil(math.log(max(seconds, _FLOOR_S) / _FLOOR_S) / _GROWTH))] += 1
-        self._max_s = max(self._max_s, seconds)
+        mantissa, exponent = math.frexp(seconds if seconds > _FLOOR_S else _FLOOR_S)
+        self._counts[exponent * _IN_ONE + math.ceil(mantissa * 2 * _IN_ONE) - _IN_ONE] += 1
+        self._sum_s += seconds
+        if seconds > self._max_s:
+            self._max_s = seconds
+
+    def buckets(self) -> Buckets:
+        """A copy of all that was recorded, to be sent elsewhere."""
+        return Buckets(counts=dict(self._counts), max_s=self._max_s, sum_s=self._sum_s)
 
     def percentile_ms(self, share: float) -> float | None:
         """The value that `share` of the latencies do not exceed; None without any."""
-        wanted = math.ceil(share * self._buckets.total())
+        wanted = math.ceil(share * self._counts.total())
         seen = 0
-        for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket]
             if seen >= wanted:
-                return min(_FLOOR_S * math.exp(bucket * _GROWTH), self._max_s) * 1000
+                return min(upper_bound_s(bucket), self._max_s) * 1000
         return None
 
     def summary(self) -> Latency:
@@ -38,8 +58,14 @@ class LatencyHistogram:
             p50_ms=_rounded(self.percentile_ms(0.50)),
             p95_ms=_rounded(self.percentile_ms(0.95)),
             p99_ms=_rounded(self.percentile_ms(0.99)),
-            max_ms=_rounded(self._max_s * 1000) if self._buckets else None,
+            max_ms=_rounded(self._max_s * 1000) if self._counts else None,
         )
+
+
+def upper_bound_s(bucket: int) -> float:
+    """The largest latency that falls into `bucket`."""
+    exponent, part = divmod(bucket, _IN_ONE)
+    return math.ldexp(0.5 + part / (2 * _IN_ONE), exponent)
 
 
 class MovingRate:

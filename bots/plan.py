@@ -9,11 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
-from targets.load import BotStep
+from targets.load import EngineName
 from targets.model import Events
+from targets.shape import BotStep
 
 MARK_LENGTH = 24
 """`lt-<mark>-<5 digits>` must fit the platform's 36 characters of a user id (platform.md 5)."""
+
+LATE_MS = 100
+"""A bot that is later than this says so."""
 
 
 class Document(BaseModel):
@@ -26,10 +30,15 @@ class BotPlan(Document):
     """One run of the bot."""
 
     run_id: str = Field(min_length=1)
-    producer: int = Field(default=0, ge=0, description="number of this producer within the run")
     bootstrap_servers: str = Field(description="host:port[,host:port]")
     events: Events
     steps: tuple[BotStep, ...] = Field(min_length=1)
+    engine: EngineName = "kafka-python"
+    processes: int | None = Field(default=None, ge=1, le=64, description="None: as many as the rate needs")
+    retries: int = Field(default=3, ge=0, le=100, description="how often a client repeats a message by itself")
+    silence_s: float = Field(
+        default=30, gt=0, description="sending goes on this long without an acknowledgement: a broker may restart"
+    )
     metrics_address: str = LOOPBACK
     metrics_port: int = Field(default=DEFAULT_PORTS[ServiceId.KAFKA_BOT], ge=0, le=65_535, description="0: a free one")
     scrape_interval_s: float = Field(default=5, ge=0, description="how often Prometheus asks; bounds the lingering")
@@ -76,8 +85,9 @@ class Progress(Document):
 
     def __str__(self) -> str:
         rate = f", {self.rate_per_s:.1f} msg/s" if self.doing == "sending" else ""
+        late = f", {self.late_ms / 1000:.1f} s late" if self.doing == "sending" and self.late_ms > LATE_MS else ""
         lag = "" if self.lag_records is None else f", lag {self.lag_records}"
-        return f"{self.doing}: {self.sent} sent, {self.acked} acknowledged, {self.failed} failed{rate}{lag}"
+        return f"{self.doing}: {self.sent} sent, {self.acked} acknowledged, {self.failed} failed{rate}{late}{lag}"
 
 
 def quiet(progress: Progress) -> None:
@@ -89,6 +99,14 @@ class Line(Document):
 
     progress: Progress | None = None
     problem: Problem | None = None
+
+
+class Buckets(Document):
+    """A histogram on its way between processes; bots/measures.py knows the buckets' bounds."""
+
+    counts: Mapping[int, int]
+    max_s: float
+    sum_s: float
 
 
 class Latency(Document):
@@ -103,12 +121,13 @@ class Latency(Document):
 class StepResult(Document):
     """One step of the schedule as it went."""
 
-    asked_rate_per_s: float
+    asked: str = Field(description="as a shape: `100 for 30s`")
+    asked_rate_per_s: float = Field(description="on a ramp its mean")
     asked_duration_s: float
     scheduled: int
     sent: int
     acked: int
-    sending_s: float = Field(description="from the step's intended start to its last send, plus one interval")
+    sending_s: float = Field(description="from the step's intended start until the message after its last is due")
     rate_per_s: float = Field(description="acked / sending_s")
 
 
@@ -116,12 +135,16 @@ class Accounting(Document):
     """The topic's log compared with what the bot knows: acked ⊆ log ⊆ sent (corrections.md 9)."""
 
     read: int = Field(description="records read back, foreign ones included")
-    in_log: int = Field(description="different messages of this producer in the log")
+    offset_growth: int = Field(description="how far the topic's offsets moved")
+    in_log: int = Field(description="different messages of this run in the log")
     lost: int = Field(description="acknowledged, but not in the log")
     duplicates: int = Field(description="copies beyond the first")
     unacknowledged_in_log: int = Field(description="sent and in the log, but never acknowledged")
-    never_sent: int = Field(description="in the log under this producer's name, but never sent")
-    lost_sequences: tuple[int, ...] = Field(default=(), description="the first few")
+    never_sent: int = Field(description="in the log under this run's name, but never sent")
+    order_breaks: int = Field(
+        default=0, description="messages of a key that stand behind a later one of the same producer"
+    )
+    lost_messages: tuple[str, ...] = Field(default=(), description="`producer/sequence` of the first few")
 
 
 class LagSample(Document):
@@ -146,6 +169,8 @@ class BotResult(Document):
 
     run_id: str
     topic: str
+    engine: EngineName
+    processes: int
     started: datetime
     ended: datetime
     steps: tuple[StepResult, ...]
@@ -156,6 +181,7 @@ class BotResult(Document):
     from_intended: Latency = Field(description="from the intended send to the broker's acknowledgement")
     from_send: Latency = Field(description="from the send to the broker's acknowledgement")
     lateness: Latency = Field(description="from the intended to the real send")
+    cpu_s: float = Field(description="processor time of the sending processes, from the first send to the last answer")
     interrupted: bool = Field(default=False, description="stopped by a person or a flow before its end")
     stopped_by: Problem | None = Field(default=None, description="what ended the load before its time")
     accounting: Accounting | None = None

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import IO
 
+from bots.lines import LineProcess, Said
 from bots.plan import BotPlan, BotResult, Line, Progress, quiet
 from core.errors import LoadError
-from core.settings import ROOT
+from core.settings import process_environment
 
 log = logging.getLogger("bots")
 
-REST_S = 120.0
-"""What a run may take beyond its schedule and its drain: connecting, settling, reading back, lingering."""
+REST_S = 240.0
+"""What a run may take beyond its schedule and its drain: connecting, overrun, settling, reading back, lingering."""
 STOP_S = 90.0
 """What a stopped run may take to account for what it sent."""
+END_S = 5.0
 
 
 def run_bot_process(
@@ -40,57 +39,43 @@ def run_bot_process(
     plan_file.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     result_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bots.kafka_producer", "--plan", str(plan_file), "--result", str(result_file)]
-    with (
-        (folder / "bot.log").open("w", encoding="utf-8") as log_file,
-        # Its stdin is the lease: it ends with this process, and then so does the load.
-        subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_file, text=True
-        ) as process,
-    ):
-        log.info("kafka bot started, pid %d", process.pid)
-        try:
-            _relay(process, stop, plan.duration_s + plan.drain_timeout_s + REST_S, on_progress)
-        finally:
-            process.kill()
+    queue: SimpleQueue[Said] = SimpleQueue()
+    process = LineProcess(0, command, process_environment(), folder / "bot.log", queue)
+    log.info("kafka bot started, pid %d", process.pid)
+    try:
+        _relay(process, queue, stop, plan.duration_s + plan.drain_timeout_s + REST_S, on_progress)
+    finally:
+        process.close(END_S)
     if not result_file.exists():
-        raise _no_answer(process.returncode, folder / "bot.log")
+        raise LoadError(
+            f"the Kafka bot ended without a result ({process.last_words()})",
+            where=str(process.log_file),
+            cure="The whole of its log is there.",
+        )
     return BotResult.model_validate_json(result_file.read_text(encoding="utf-8"))
 
 
 def _relay(
-    process: subprocess.Popen[str], stop: Event, bound_s: float, on_progress: Callable[[Progress], object]
+    process: LineProcess,
+    queue: SimpleQueue[Said],
+    stop: Event,
+    bound_s: float,
+    on_progress: Callable[[Progress], object],
 ) -> None:
     """Hand the bot's lines on, in this thread, until it has ended; LoadError with what it said was wrong."""
-    lines: SimpleQueue[str] = SimpleQueue()
-    reader = threading.Thread(target=_read, args=(process.stdout, lines), name="bot-lines", daemon=True)
-    reader.start()
     deadline_s, stopping = time.monotonic() + bound_s, False
-    while time.monotonic() < deadline_s and (reader.is_alive() or not lines.empty()):
+    while time.monotonic() < deadline_s:
         if stop.is_set() and not stopping:
             stopping, deadline_s = True, time.monotonic() + STOP_S
-            process.terminate()
+            process.end_lease()
         try:
-            line = Line.model_validate_json(lines.get(timeout=0.5))
+            said = queue.get(timeout=0.5)
         except Empty:
             continue
+        if said.line is None:
+            return
+        line = Line.model_validate_json(said.line)
         if line.problem is not None:
             raise LoadError(line.problem.what, where=line.problem.where, cure=line.problem.cure)
         if line.progress is not None:
             on_progress(line.progress)
-    if reader.is_alive():
-        return
-    process.wait(timeout=STOP_S)
-
-
-def _read(stream: IO[str] | None, lines: SimpleQueue[str]) -> None:
-    for line in stream or ():
-        lines.put(line)
-
-
-def _no_answer(returncode: int | None, log_file: Path) -> LoadError:
-    tail = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    return LoadError(
-        f"the Kafka bot ended without a result (exit code {returncode}): {''.join(tail) or 'it said nothing'}",
-        where=str(log_file),
-        cure="The whole of its log is there.",
-    )

@@ -1,156 +1,147 @@
-"""Sends the schedule's messages and books what the broker answers."""
+"""Sends one producer's share of the schedule and books what the broker answers."""
 
 from __future__ import annotations
 
-import random
+import time
 from collections.abc import Callable
-from threading import Event
-from typing import Protocol
+from dataclasses import dataclass, field
 
-from kafka.errors import (
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RequestTimedOutError,
-    UnknownTopicOrPartitionError,
-)
-from kafka.future import Future
-
+from bots.engine import Engine, NoRoom, Settled
 from bots.events import EventFactory
 from bots.ledger import Ledger, State
 from bots.measures import LatencyHistogram
-from bots.metrics import BotMetrics
-from bots.plan import BotPlan, Problem, StepResult
-from bots.schedule import Slot, message_count, paced, slots
+from bots.plan import BotPlan, Problem
+from bots.schedule import paced, share_counts, slots
+from bots.share import ShareResult, ShareStep
 
-SILENCE_S = 30.0
-"""Sending goes on this long without an acknowledgement, so that a broker may restart; then the load is over."""
 SETTLE_S = 30.0
 """How long the last messages may take to be acknowledged."""
+OVERRUN_S = 60.0
+"""How long after the schedule's end late messages are still sent."""
+SETTLE_SLICE_S = 0.01
 
 
-class Client(Protocol):
-    """What the sender needs of a KafkaProducer."""
+@dataclass
+class Books:
+    """What a producer knows of its messages."""
 
-    def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Future:
-        """Queue a record; the future is settled by the broker's answer."""
-        ...
+    ledger: Ledger
+    clock: Callable[[], float] = time.monotonic
+    from_intended: LatencyHistogram = field(default_factory=LatencyHistogram)
+    from_send: LatencyHistogram = field(default_factory=LatencyHistogram)
+    lateness: LatencyHistogram = field(default_factory=LatencyHistogram)
 
-
-class Sender:
-    """One producer's load; `ledger` and the histograms are its books."""
-
-    def __init__(
-        self, plan: BotPlan, client: Client, metrics: BotMetrics, clock: Callable[[], float], rng: random.Random
-    ) -> None:
-        self._plan, self._client, self._metrics, self._clock = plan, client, metrics, clock
-        self._factory = EventFactory(plan, rng)
-        self._counts = [message_count(step) for step in plan.steps]
-        self._last_sent_s = [0.0 for _ in plan.steps]
-        self._start_s = 0.0
-        self._stalled: Problem | None = None
-        self.ledger = Ledger(sum(self._counts))
-        self.from_intended, self.from_send, self.lateness = (LatencyHistogram() for _ in range(3))
-        self.late_s = 0.0
-
-    def run(self, stop: Event, sleep: Callable[[float], object], tick: Callable[[], object]) -> Problem | None:
-        """Send all messages when they are due; ends early on `stop`, or returns what makes going on pointless."""
-
-        def proceed() -> bool:
-            tick()
-            self._stalled = self._stalled or self._silence()
-            return not (stop.is_set() or self._stalled)
-
-        self._start_s = self._clock()
-        for slot in paced(slots(self._plan.steps), self._start_s, self._clock, sleep, proceed):
-            self._send(slot)
-        return self._stalled
-
-    def settle(self, sleep: Callable[[float], object], tick: Callable[[], object]) -> None:
-        """Wait, bounded, until the broker has answered for every message."""
-        bound_s = self._clock() + SETTLE_S
-        while self.ledger.pending and not self._stalled and self._clock() < bound_s:
-            tick()
-            sleep(0.01)
-
-    def give_up_pending(self) -> None:
-        """Book what was never answered as failed; after the client was closed."""
-        self._metrics.errors.inc(self.ledger.fail_pending("never answered by the broker"))
-
-    def step_results(self) -> tuple[StepResult, ...]:
-        """Each step as it went."""
-        results, first, start_s = [], 0, self._start_s
-        for step, count, last_sent_s in zip(self._plan.steps, self._counts, self._last_sent_s, strict=True):
-            states = self.ledger.states[first : first + count]
-            acked = states.count(State.ACKED)
-            sending_s = max(0.0, last_sent_s - start_s) + 1 / step.rate_per_s
-            results.append(
-                StepResult(
-                    asked_rate_per_s=step.rate_per_s,
-                    asked_duration_s=step.duration_s,
-                    scheduled=count,
-                    sent=count - states.count(State.NOT_SENT),
-                    acked=acked,
-                    sending_s=round(sending_s, 4),
-                    rate_per_s=round(acked / sending_s, 3),
-                )
-            )
-            first, start_s = first + count, start_s + step.duration_s
-        return tuple(results)
-
-    def _send(self, slot: Slot) -> None:
-        message = self._factory.message(slot.sequence)
-        intended_s, sent_s = self._start_s + slot.due_s, self._clock()
-        self.late_s = sent_s - intended_s
-        self.lateness.record(self.late_s)
-        self._last_sent_s[slot.step] = sent_s
-        self._metrics.target_rate.set(self._plan.steps[slot.step].rate_per_s)
-        self._metrics.offered.inc()
-        self.ledger.send(slot.sequence, sent_s)
-        try:
-            future = self._client.send(self._plan.events.topic, message.value, message.key, message.headers)
-        except KafkaTimeoutError:
-            self._fail(slot.sequence, "no room in the client or no such topic any more")
-            self._stalled = self._gone()
-        else:
-            future.add_callback(self._acknowledged, slot.sequence, intended_s, sent_s)
-            future.add_errback(self._refused, slot.sequence)
-
-    def _acknowledged(self, sequence: int, intended_s: float, sent_s: float, _: object) -> None:
-        now_s = self._clock()
+    def settle(self, sequence: int, intended_s: float, sent_s: float, why: str | None) -> None:
+        """The client's answer for one message: acknowledged, or failed and `why`."""
+        if why is not None:
+            self.ledger.fail(sequence, why)
+            return
+        now_s = self.clock()
         if self.ledger.acknowledge(sequence, now_s):
-            self._metrics.sent.inc()
-            self._metrics.from_intended.observe(now_s - intended_s)
-            self._metrics.from_send.observe(now_s - sent_s)
             self.from_intended.record(now_s - intended_s)
             self.from_send.record(now_s - sent_s)
 
-    def _refused(self, sequence: int, error: BaseException) -> None:
-        self._fail(sequence, reason(error))
 
-    def _fail(self, sequence: int, why: str) -> None:
-        if self.ledger.fail(sequence, why):
-            self._metrics.errors.inc()
+class Sender:
+    """One producer's load on an engine that settles through `books.settle`."""
 
-    def _silence(self) -> Problem | None:
-        return self._gone() if self.ledger.silent_s(self._clock()) > SILENCE_S else None
+    def __init__(
+        self,
+        plan: BotPlan,
+        factory: EventFactory,
+        producer: int = 0,
+        producers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan, self._factory, self._clock = plan, factory, clock
+        self._producer, self._producers = producer, producers
+        self._counts = share_counts(plan.steps, producer, producers)
+        self._last_sent_s = [0.0 for _ in plan.steps]
+        self._stalled: Problem | None = None
+        self.books = Books(Ledger(sum(self._counts)), clock)
+        self.late_s = 0.0
+
+    @property
+    def settled(self) -> Settled:
+        """For the engine."""
+        return self.books.settle
+
+    def run(self, engine: Engine, start_s: float, proceed: Callable[[], bool]) -> None:
+        """Send all messages when they are due, counted from `start_s`; ends early when `proceed` says no."""
+        over_s = start_s + self._plan.duration_s + OVERRUN_S
+        ledger, clock, late = self.books.ledger, self._clock, self.books.lateness
+
+        def go_on() -> bool:
+            engine.serve()
+            now_s = clock()
+            if ledger.silent_s(now_s) > self._plan.silence_s:
+                self._stalled = self._gone()
+            elif now_s > over_s:
+                self._stalled = self._too_slow()
+            return proceed() and self._stalled is None
+
+        for sequence, step, due_s in paced(
+            slots(self._plan.steps, self._producer, self._producers), start_s, clock, engine.wait, go_on
+        ):
+            message, intended_s = self._factory.message(sequence), start_s + due_s
+            sent_s = clock()
+            self.late_s = sent_s - intended_s
+            late.record(self.late_s)
+            self._last_sent_s[step] = sent_s - start_s
+            ledger.send(sequence, sent_s)
+            try:
+                engine.send(message, sequence, intended_s, sent_s)
+            except NoRoom:
+                ledger.fail(sequence, "no room in the client or no such topic any more")
+                self._stalled = self._gone()
+                return
+
+    def settle(self, engine: Engine, tick: Callable[[], object]) -> None:
+        """Wait, bounded, until the broker has answered for every message; end the client; give up on the rest."""
+        ledger, bound_s = self.books.ledger, self._clock() + SETTLE_S
+        while ledger.pending and not self._stalled and self._clock() < bound_s:
+            engine.wait(SETTLE_SLICE_S)
+            tick()
+        engine.close()
+        ledger.fail_pending("never answered by the broker")
+
+    def result(self, cpu_s: float) -> ShareResult:
+        """The share as it went."""
+        ledger = self.books.ledger
+        return ShareResult(
+            sent=ledger.sent,
+            acked=ledger.acked,
+            failures=dict(ledger.failures),
+            steps=self._steps(),
+            from_intended=self.books.from_intended.buckets(),
+            from_send=self.books.from_send.buckets(),
+            lateness=self.books.lateness.buckets(),
+            cpu_s=cpu_s,
+            stopped_by=self._stalled,
+        )
+
+    def _steps(self) -> tuple[ShareStep, ...]:
+        steps, first = [], 0
+        for count, last_sent_s in zip(self._counts, self._last_sent_s, strict=True):
+            states = self.books.ledger.states[first : first + count]
+            sent, acked = count - states.count(State.NOT_SENT), states.count(State.ACKED)
+            steps.append(ShareStep(sent=sent, acked=acked, last_sent_s=last_sent_s))
+            first += count
+        return tuple(steps)
 
     def _gone(self) -> Problem:
         topic = self._plan.events.topic
-        first = next(iter(self.ledger.failures), None)
+        first = next(iter(self.books.ledger.failures), None)
         return Problem(
             what="the broker takes no more messages" + (f": {first}" if first else ""),
             where=f"topic '{topic}' at {self._plan.bootstrap_servers}",
-            cure=f"Is the broker alive, does '{topic}' still exist, may messages be this large? See the broker's log.",
+            cure=f"Is the broker alive, does '{topic}' still exist, has its disk room? See the broker's log.",
         )
 
-
-def reason(error: BaseException) -> str:
-    """Why a message failed, in words where the client's own are poor."""
-    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
-        return "larger than the topic's max.message.bytes (raise it)"
-    if isinstance(error, KafkaTimeoutError | RequestTimedOutError):
-        return "not acknowledged in time"
-    if isinstance(error, UnknownTopicOrPartitionError):
-        return "the topic does not exist any more"
-    return type(error).__name__
+    def _too_slow(self) -> Problem:
+        unsent = len(self.books.ledger.states) - self.books.ledger.sent
+        return Problem(
+            what=f"{OVERRUN_S:.0f} s after the schedule's end producer {self._producer} has {unsent} messages to send",
+            where=f"engine {self._plan.engine}, {self._producers} processes",
+            cure="This rate is more than bot and broker can here: ask for less, or for --engine confluent.",
+        )

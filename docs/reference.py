@@ -140,7 +140,7 @@ def _load_keys(load: Load) -> Iterator[str]:
 
 def _number(load: Load, key: str) -> str:
     if key == "bot":
-        return ", then ".join(f"{step.rate_per_s:g}/s for {step.duration_s:g} s" for step in load.bot)
+        return ", then ".join(map(str, load.bot))
     value: Any = load
     for part in key.split("."):
         value = getattr(value, part)

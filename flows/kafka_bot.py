@@ -5,6 +5,7 @@ from __future__ import annotations
 import tasks.kafka_bot as steps
 from core.words import Phase
 from flows.phase import phase_flow
+from tasks.load import draw_panels
 from tasks.run import Run
 from tasks.stack import require_whole_stack, switch_faults_on
 
@@ -15,6 +16,7 @@ def kafka_bot(run: Run) -> None:
     require_whole_stack(run)
     switch_faults_on(run)
     steps.run_bot(run)
+    run.attempt("metrics/panels.json", lambda: draw_panels(run))
     run.observe("kafka-bot-rate", lambda: steps.kafka_bot_rate(run))
     run.observe("kafka-bot-accounting", lambda: steps.kafka_bot_accounting(run))
     run.observe("kafka-lag-drains", lambda: steps.kafka_lag_drains(run))

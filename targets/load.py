@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from targets.documents import find_document, read_document
 from targets.model import FOLDER, Data
+from targets.shape import BotStep, steps_of
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Rate = Annotated[float, Field(gt=0, le=100_000)]
+EngineName = Literal["kafka-python", "confluent"]
+"""The bot's Kafka client."""
 Count = Annotated[int, Field(gt=0, le=100_000)]
 
 
@@ -58,13 +61,6 @@ class CacheThundering(Data):
     max_duration_s: Seconds
 
 
-class BotStep(Data):
-    """One step of the Kafka bot."""
-
-    rate_per_s: Rate
-    duration_s: Seconds
-
-
 class Load(Data):
     """How hard: smoke, design, soak, or a file."""
 
@@ -75,7 +71,10 @@ class Load(Data):
     c: CouponSpike
     d: SearchLoad
     e: CacheThundering
-    bot: tuple[BotStep, ...] = Field(min_length=1)
+    bot: Annotated[tuple[BotStep, ...], BeforeValidator(steps_of)] = Field(
+        min_length=1, description="steps, or a shape as text: `100 for 5m, 1000 for 1m`"
+    )
+    bot_engine: EngineName = "kafka-python"
 
 
 def load_load(name: str) -> Load:

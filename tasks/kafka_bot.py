@@ -25,6 +25,7 @@ def run_bot(run: Run) -> BotResult:
         bootstrap_servers=run.endpoints[ServiceId.KAFKA],
         events=run.profile.events,
         steps=run.load.bot,
+        engine=run.load.bot_engine,
         metrics_port=run.endpoints.port(ServiceId.KAFKA_BOT),
     )
     run.bot = run_bot_process(plan, run.directory.path / "bot", run.stop, _say)

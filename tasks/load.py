@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 
 from core.checks import SCENARIOS, Check, check
 from core.errors import SuiteError
@@ -64,17 +65,25 @@ def sampling(run: Run) -> Iterator[None]:
     with closing(engine.prometheus):
         with Sampler(engine, panels) as sampler, run.probes.beside():
             yield
-        _keep_samples(run, engine, sampler.samples())
+        run.samples = sampler.samples()
+        if run.scenario_results:
+            _draw(run, engine, run.samples, max(result.ended for result in run.scenario_results.values()))
 
 
-def _keep_samples(run: Run, engine: Engine, samples: Samples) -> None:
-    """What the panels showed under load, and their answers over the load's window in metrics/panels.json."""
-    run.samples = samples
-    if not run.scenario_results:
+@step
+def draw_panels(run: Run) -> None:
+    """The panels again, from k6's first request until now: with what came after k6, as the bot's lag."""
+    if run.samples is None or not run.scenario_results:
         return
-    started = min(result.started for result in run.scenario_results.values()).timestamp()
-    ended = max(result.ended for result in run.scenario_results.values()).timestamp()
-    rows = draw_answers(engine, samples, started, ended, traffic(run))
+    engine = Engine.of(run.endpoints.url(ServiceId.PROMETHEUS), run.profile.metrics, run.run_id)
+    with closing(engine.prometheus):
+        _draw(run, engine, run.samples, utc_now())
+
+
+def _draw(run: Run, engine: Engine, samples: Samples, ended: datetime) -> None:
+    """Every panel's answers over the load's window, in metrics/panels.json."""
+    started = min(result.started for result in run.scenario_results.values())
+    rows = draw_answers(engine, samples, started.timestamp(), ended.timestamp(), traffic(run))
     (run.directory.metrics / "panels.json").write_text(json.dumps(rows), encoding="utf-8")
 
 

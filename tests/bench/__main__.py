@@ -1,6 +1,7 @@
 """`python -m tests.bench [ROW-PREFIX ...]`: each row measured beside its yardstick in the same run.
 
-Without a prefix all rows (architecture.md, "Numbers to respect"); `generator scenario` leaves the stack's out.
+Without a prefix all rows (architecture.md, "Numbers to respect"); `generator scenario` leaves the stack's out, `kafka`
+is the bot's alone.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.checks import SCENARIOS
 from core.ports import WHOLE_STACK
@@ -27,6 +27,9 @@ from k6.plan import herd_starts_s
 from targets.load import load_load
 from targets.model import load_profile
 from tests.bench.generator import generator_cost, wrapper_s
+from tests.bench.kafka_bench import KafkaBench
+from tests.bench.kafka_rows import kafka_measures
+from tests.bench.row import Measure, Row
 from tests.proof.suite_process import SHORT_LOAD, SuiteProcess
 
 WARM_START_AT_MOST_S = 40.0
@@ -35,34 +38,15 @@ WRAPPER_AT_MOST_S = 2.0
 GENERATOR_AT_LEAST = 0.8
 
 
-@dataclass(frozen=True)
-class Row:
-    """One figure beside its yardstick; `want` is a bound on the value or, as `x`, on the ratio."""
-
-    id: str
-    value: float
-    unit: str
-    beside: str
-    beside_value: float
-    want: str
-    ok: bool
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.beside_value
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ratio": round(self.ratio, 3)}
-
-
 def main(prefixes: Sequence[str] = ()) -> int:
     """Measure, print, write; 1 when a row misses what it wants, 2 when no row has such a name."""
-    chosen = {name: rows for name, rows in _measures().items() if _is_asked_for(name, prefixes)}
-    if not chosen:
-        print(f"no row begins with {' or '.join(prefixes)}; rows: {', '.join(_measures())}", file=sys.stderr)
-        return 2
-    with tempfile.TemporaryDirectory(prefix="suite-bench-") as folder:
-        rows = [row for measure in dict.fromkeys(chosen.values()) for row in measure(Path(folder))]
+    with tempfile.TemporaryDirectory(prefix="suite-bench-") as folder, KafkaBench(Path(folder) / "kafka") as kafka:
+        measures = _measures(Path(folder), kafka)
+        chosen = {name: measure for name, measure in measures.items() if _is_asked_for(name, prefixes)}
+        if not chosen:
+            print(f"no row begins with {' or '.join(prefixes)}; rows: {', '.join(measures)}", file=sys.stderr)
+            return 2
+        rows = [row for measure in dict.fromkeys(chosen.values()) for row in measure()]
     rows = [row for row in rows if _is_asked_for(row.id, prefixes)]
     Console().print(_table(rows))
     runs = Settings().runs_dir
@@ -72,7 +56,7 @@ def main(prefixes: Sequence[str] = ()) -> int:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table("row", "value", "beside", "ratio", "want", "ok", box=None)
+    table = Table(Column("row", no_wrap=True), "value", "beside", "ratio", "want", "ok", box=None)
     for row in rows:
         beside = f"{row.beside}: {row.beside_value:.1f} {row.unit}"
         ok = "yes" if row.ok else "NO"
@@ -80,16 +64,15 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-Measure = Callable[[Path], Iterator[Row]]
-
-
-def _measures() -> Mapping[str, Measure]:
+def _measures(folder: Path, kafka: KafkaBench) -> Mapping[str, Measure]:
     """Row id -> what measures it."""
+    stack = partial(_stack_rows, folder)
     return {
-        **{f"generator-cost-{letter}": partial(_generator_rows, letter) for letter in SCENARIOS},
-        "scenario-wrapper": _wrapper_rows,
-        "stack-warm-start": _stack_rows,
-        "suite-own-cost": _stack_rows,
+        **{f"generator-cost-{letter}": partial(_generator_rows, letter, folder) for letter in SCENARIOS},
+        "scenario-wrapper": partial(_wrapper_rows, folder),
+        **kafka_measures(kafka),
+        "stack-warm-start": stack,
+        "suite-own-cost": stack,
     }
 
 

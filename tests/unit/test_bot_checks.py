@@ -1,18 +1,17 @@
-"""The three checks of the phase, and the comparison of the log with the books that one of them rests on."""
+"""The three checks of the phase."""
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bots.accounting import compare
 from bots.checks import kafka_bot_accounting_check, kafka_bot_rate_check, kafka_lag_drains_check
-from bots.ledger import State
 from bots.plan import Accounting, BotResult, Drain, LagSample, Latency, Problem, StepResult
+from bots.schedule import message_count
 from core.words import Verdict
+from targets.shape import BotStep
 
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 BROKER_GONE = Problem(what="the broker takes no more messages", cure="Is the broker alive?")
@@ -22,10 +21,14 @@ def latency(milliseconds: float) -> Latency:
     return Latency(p50_ms=milliseconds, p95_ms=milliseconds, p99_ms=milliseconds, max_ms=milliseconds)
 
 
-def step(acked: int = 3000, sending_s: float = 30.0, rate: float = 100, duration_s: float = 30) -> StepResult:
-    scheduled = math.ceil(rate * duration_s)
+def step(
+    acked: int = 3000, sending_s: float = 30.0, rate: float = 100, duration_s: float = 30, to: float | None = None
+) -> StepResult:
+    asked = BotStep(rate_per_s=rate, duration_s=duration_s, to_rate_per_s=to)
+    scheduled = message_count(asked)
     return StepResult(
-        asked_rate_per_s=rate,
+        asked=str(asked),
+        asked_rate_per_s=asked.mean_rate_per_s,
         asked_duration_s=duration_s,
         scheduled=scheduled,
         sent=scheduled,
@@ -36,8 +39,8 @@ def step(acked: int = 3000, sending_s: float = 30.0, rate: float = 100, duration
 
 
 def accounting(**changes: int) -> Accounting:
-    figures = {"read": 3000, "in_log": 3000, "lost": 0, "duplicates": 0, "unacknowledged_in_log": 0, "never_sent": 0}
-    return Accounting(**{**figures, **changes})
+    clean = dict.fromkeys(("lost", "duplicates", "unacknowledged_in_log", "never_sent", "order_breaks"), 0)
+    return Accounting(**{"read": 3000, "offset_growth": 3000, "in_log": 3000, **clean, **changes})
 
 
 def drain(*lags: int, **changes: Any) -> Drain:
@@ -57,6 +60,9 @@ def result(**changes: Any) -> BotResult:
     figures: dict[str, Any] = {
         "run_id": "r1",
         "topic": "shopping.order.created",
+        "engine": "kafka-python",
+        "processes": 1,
+        "cpu_s": 1.5,
         "started": MOMENT,
         "ended": MOMENT,
         "steps": (step(),),
@@ -85,10 +91,40 @@ class TestRateCheck:
             pytest.param((step(acked=2900, sending_s=29.0),), Verdict.FAIL, id="the right rate, for 29 s only"),
             pytest.param((step(), step(acked=900, sending_s=1, rate=1000, duration_s=1)), Verdict.FAIL, id="2nd step"),
             pytest.param((step(acked=2, sending_s=4, rate=0.5, duration_s=3),), Verdict.PASS, id="0.5 msg/s for 3 s"),
+            pytest.param((step(acked=16_500, to=1000),), Verdict.PASS, id="a ramp: 550 msg/s in the mean"),
+            pytest.param((step(acked=16_500, sending_s=30.2, to=1000),), Verdict.FAIL, id="a ramp that came late"),
+            pytest.param(
+                (step(acked=0, duration_s=0), step()), Verdict.PASS, id="a step without time asks for nothing"
+            ),
         ],
     )
     def test_holds_rate_and_time_to_half_a_percent(self, steps: tuple[StepResult, ...], verdict: Verdict) -> None:
         assert kafka_bot_rate_check(result(steps=steps)).verdict is verdict
+
+    @pytest.mark.parametrize(
+        ("steps", "told"),
+        [
+            pytest.param((step(),), "100.0 msg/s acknowledged of 100 asked, for 30.0 of 30 s", id="constant"),
+            pytest.param(
+                (step(acked=16_500, to=1000),),
+                "550.0 msg/s acknowledged of 550 asked (100 to 1000 for 30s), for 30.0 of 30 s",
+                id="ramp",
+            ),
+            pytest.param(
+                (step(), step(acked=1000, sending_s=1, rate=1000, duration_s=1)),
+                "100.0 msg/s acknowledged of 100 asked, for 30.0 of 30 s; "
+                "1000.0 msg/s acknowledged of 1000 asked, for 1.0 of 1 s",
+                id="spike",
+            ),
+            pytest.param(
+                (step(acked=200_000, sending_s=2, rate=1_000_000, duration_s=2),),
+                "100000.0 msg/s acknowledged of 1000000 asked, for 2.0 of 2 s",
+                id="as fast as it goes",
+            ),
+        ],
+    )
+    def test_says_what_was_asked_and_what_came(self, steps: tuple[StepResult, ...], told: str) -> None:
+        assert kafka_bot_rate_check(result(steps=steps)).observed == told
 
     def test_does_not_take_bursts_for_a_rate(self) -> None:
         late = kafka_bot_rate_check(result(lateness=latency(1500)))
@@ -111,13 +147,23 @@ class TestAccountingCheck:
     def test_passes_when_each_message_is_in_the_log_once(self) -> None:
         check = kafka_bot_accounting_check(result())
         assert check.verdict is Verdict.PASS
-        assert check.evidence["acked"] == check.evidence["in_log"] == 3000
+        assert check.evidence["acked"] == check.evidence["in_log"] == check.evidence["offset_growth"] == 3000
 
     @pytest.mark.parametrize(
         ("changes", "told"),
         [
             pytest.param({"accounting": accounting(lost=3)}, "3 acknowledged messages are not in the log", id="lost"),
             pytest.param({"accounting": accounting(duplicates=2)}, "2 duplicates", id="duplicates"),
+            pytest.param(
+                {"accounting": accounting(order_breaks=2)},
+                "2 messages stand in the log behind a later one of the same key",
+                id="out of order",
+            ),
+            pytest.param(
+                {"accounting": accounting(unacknowledged_in_log=4)},
+                "4 messages are in the log that were never acknowledged",
+                id="never acknowledged",
+            ),
             pytest.param(
                 {"accounting": accounting(never_sent=1)}, "1 messages are in the log that were never sent", id="made up"
             ),
@@ -178,19 +224,3 @@ class TestLagCheck:
         check = kafka_lag_drains_check(result(**changes))
         assert check.verdict is verdict
         assert told in check.observed
-
-
-class TestComparison:
-    STATES = bytes([State.ACKED, State.ACKED, State.ACKED, State.FAILED, State.FAILED, State.NOT_SENT])
-    COPIES = bytes([1, 3, 0, 1, 0, 0])
-
-    def test_tells_lost_duplicate_and_unacknowledged_messages_apart(self) -> None:
-        assert compare(self.STATES, self.COPIES, read=9, never_sent=4) == Accounting(
-            read=9,
-            in_log=3,  # 0, 1 and 3
-            lost=1,  # 2: acknowledged and not in the log
-            duplicates=2,  # 1 is there three times
-            unacknowledged_in_log=1,  # 3: the broker has it, the bot never heard so
-            never_sent=4,
-            lost_sequences=(2,),
-        )

@@ -9,7 +9,6 @@ import pytest
 from core.errors import ConfigError
 from targets.load import (
     BlogRead,
-    BotStep,
     CacheThundering,
     CouponSpike,
     Load,
@@ -18,6 +17,7 @@ from targets.load import (
     load_load,
 )
 from targets.model import FOLDER, load_profile
+from targets.shape import BotStep
 
 KNOWN = ("design", "smoke", "soak")
 
@@ -28,6 +28,19 @@ def k6_seconds(load: Load, cache_ttl_s: float) -> float:
     shopping = a.ramp_up_s + a.steady_s + a.ramp_down_s
     search = d.ramp_up_s + d.steady_s + d.ramp_down_s
     return shopping + load.b.duration_s + search + cache_ttl_s
+
+
+def with_bot(folder: Path, bot: str) -> Path:
+    """The smoke load with another bot, as a file."""
+    text = (FOLDER / "loads" / "smoke.yaml").read_text(encoding="utf-8")
+    mine = folder / "mine.yaml"
+    mine.write_text(f"{text.split('bot:')[0]}{bot}\n", encoding="utf-8")
+    return mine
+
+
+def line_of(start: str, file: Path) -> int:
+    """Number of the line that begins so."""
+    return next(n for n, row in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if row.startswith(start))
 
 
 class TestDesign:
@@ -94,6 +107,34 @@ class TestEveryLoad:
         assert load.d.pre_allocated_vus <= load.d.max_vus
 
 
+class TestBotAsText:
+    """`bot` takes steps, or a shape (targets/shape.py) as text."""
+
+    STEPS = (
+        BotStep(rate_per_s=100, duration_s=300),
+        BotStep(rate_per_s=100, to_rate_per_s=1000, duration_s=30),
+    )
+
+    @pytest.mark.parametrize(
+        "bot",
+        [
+            pytest.param("bot: 100 for 5m, 100 to 1000 for 30s", id="one line"),
+            pytest.param("bot: |\n  100 for 5m  # steady\n  100 to 1000 for 30s", id="lines with a note"),
+            pytest.param(
+                "bot:\n- {rate_per_s: 100, duration_s: 300}\n- {rate_per_s: 100, to_rate_per_s: 1000, duration_s: 30}",
+                id="steps",
+            ),
+        ],
+    )
+    def test_is_the_same_steps(self, tmp_path: Path, bot: str) -> None:
+        assert load_load(str(with_bot(tmp_path, bot))).bot == self.STEPS
+
+    def test_names_its_engine(self, tmp_path: Path) -> None:
+        assert load_load("smoke").bot_engine == "kafka-python"
+        load = load_load(str(with_bot(tmp_path, "bot: 100 for 5m\nbot_engine: confluent")))
+        assert load.bot_engine == "confluent"
+
+
 class TestMistakes:
     def test_unknown_load_lists_the_known_ones(self) -> None:
         with pytest.raises(ConfigError, match="unknown load 'heavy'") as caught:
@@ -120,9 +161,27 @@ class TestMistakes:
         assert f"'{key}'" in caught.value.what
         assert caught.value.where == f"{mine}:{line}"
 
-    def test_bot_without_a_step(self, tmp_path: Path) -> None:
-        text = (FOLDER / "loads" / "smoke.yaml").read_text(encoding="utf-8")
-        mine = tmp_path / "mine.yaml"
-        mine.write_text(text.split("bot:")[0] + "bot: []\n", encoding="utf-8")
-        with pytest.raises(ConfigError, match="'bot'"):
+    def test_a_line_that_is_no_step_of_the_bot_is_told_with_file_and_line(self, tmp_path: Path) -> None:
+        mine = with_bot(tmp_path, "bot: 100 for 5m, fast for 1m")
+        with pytest.raises(ConfigError) as caught:
             load_load(str(mine))
+        assert caught.value.what.startswith("'bot': 'fast for 1m' is no step; write steps as `100 for 5m")
+        assert caught.value.where == f"{mine}:{line_of('bot:', mine)}"
+
+    @pytest.mark.parametrize(
+        ("bot", "told"),
+        [
+            pytest.param("bot: 100", "'bot'", id="a number"),
+            pytest.param("bot: [{rate_per_s: 0, duration_s: 5}]", "'bot.0.rate_per_s'", id="no rate"),
+            pytest.param("bot: [{rate_per_s: 5}]", "missing key 'bot.0.duration_s'", id="no duration"),
+            pytest.param("bot: 5 for 5s\nbot_engine: quick", "'bot_engine'", id="unknown engine"),
+        ],
+    )
+    def test_other_wrong_bots_name_their_key(self, tmp_path: Path, bot: str, told: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            load_load(str(with_bot(tmp_path, bot)))
+        assert told in caught.value.what
+
+    def test_bot_without_a_step(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="'bot'"):
+            load_load(str(with_bot(tmp_path, "bot: []")))
