@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import socket
 import subprocess
 import threading
@@ -94,9 +95,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def prometheus_at(installed: Installed, folder: Path) -> Iterator[str]:
+def prometheus_at(installed: Installed, folder: Path, port: int | None = None) -> Iterator[str]:
     """A Prometheus that scrapes nothing, over `folder`/data; its URL."""
-    url = f"127.0.0.1:{free_port()}"
+    url = f"127.0.0.1:{port or free_port()}"
     (folder / "prometheus.yml").write_text("scrape_configs: []\n", encoding="utf-8")
     options = [
         f"--config.file={folder / 'prometheus.yml'}",
@@ -205,17 +206,36 @@ class TestK6:
 
 class TestPrometheusThatGoesAway:
     def test_before_the_first_question_makes_every_row_say_so(self) -> None:
-        found = collect(f"http://127.0.0.1:{free_port()}", DAY, STEP_S, SPECS, RUN_ID)
+        found = collect(f"http://127.0.0.1:{free_port()}", DAY, STEP_S, SPECS, RUN_ID, patience_s=1)
         assert {row.state for row in found.rows} == {"failed"}
         assert all("Prometheus does not answer" in row.note for row in found.rows)
         assert found.frames == {}
 
     def test_between_two_questions_is_not_asked_for_the_rest(self) -> None:
         with torn_server() as (url, asked):
-            found = collect(url, DAY, STEP_S, SPECS, RUN_ID)
+            found = collect(url, DAY, STEP_S, SPECS, RUN_ID, patience_s=0)
         assert {row.state for row in found.rows} == {"failed"}
         assert "had stopped answering" in found.rows[-1].note
         assert len(asked) <= 5  # the list of names, and what four threads had under way
+
+    def test_and_comes_back_costs_no_series(self, programs: dict[ProgramId, Installed], day: tuple[str, Path]) -> None:
+        """A restart in mid-collection: the same data, one second later."""
+        _, folder = day
+        copy, port = folder / "again", free_port()
+        shutil.copytree(folder / "data", copy / "data", ignore=shutil.ignore_patterns("lock"))
+        found: list[Collected] = []
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port) as url:
+            assert collect(url, DAY, STEP_S, SPECS, RUN_ID, patience_s=0).rows
+        asking = threading.Thread(target=lambda: found.append(collect(url, DAY, STEP_S, SPECS, RUN_ID)))
+        asking.start()
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port):
+            asking.join(timeout=60)
+        assert [row.id for row in found[0].rows if row.state == "data"] == [
+            "service_requests",
+            "service_errors",
+            "redis_clients",
+            "kafka_lag",
+        ]
 
 
 @contextmanager
