@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -64,7 +65,7 @@ def frame_of(rows: Sequence[tuple[str, Line]]) -> pd.DataFrame:
     )
 
 
-def _repeated(texts: Sequence[str], lengths: Sequence[int]) -> pd.Categorical[str]:
+def _repeated(texts: Sequence[str], lengths: Sequence[int]) -> pd.Categorical[Any]:
     """Each text as often as its length says: a number a row, not a text a row."""
     categories = {text: code for code, text in enumerate(dict.fromkeys(texts))}
     codes = np.repeat(np.array([categories[text] for text in texts], dtype=np.int32), lengths)
