@@ -19,7 +19,7 @@ import pandas as pd
 from core.errors import SuiteError
 from report.catalogue import SeriesSpec
 from report.model import SeriesRow
-from report.prometheus import Line, Prometheus, Unreachable, Window
+from report.prometheus import PATIENCE_S, Line, Prometheus, Unreachable, Window
 from report.store import Collected, frame_of, write_collected
 
 SIDE_BY_SIDE = 4
@@ -35,14 +35,16 @@ def collect(
     specs: Sequence[SeriesSpec],
     run_id: str,
     run_dir: Path | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Collected:
     """All series of the catalogue over the window, one point each `step_s`.
 
-    Never raises for what Prometheus does: a dead server makes every row `failed` with the reason. Writes
+    Never raises for what Prometheus does: a server that stays away for `patience_s` makes every row `failed` with the
+    reason. Writes
     `<run_dir>/metrics/` when a run directory is given.
     """
     began = time.monotonic()
-    with Prometheus(prometheus_url) as prometheus:
+    with Prometheus(prometheus_url, patience_s) as prometheus:
         answers = _ask_all(prometheus, specs, window, step_s)
     frames = _frames(specs, [lines for _, lines in answers])
     collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), frames)

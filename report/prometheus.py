@@ -1,4 +1,4 @@
-"""Range queries: split under Prometheus' limit of points, parsed straight into arrays."""
+"""Range queries: split under Prometheus' limit of points, asked again while it restarts, parsed into arrays."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Any
 
 import httpx
 import numpy as np
-import orjson
+from tenacity import Retrying as Retry
+from tenacity import retry_if_exception_type, stop_after_delay, wait_fixed
 
 from core.errors import SetupError, VerificationError
 from core.http import http_client
+from report.matrix import Samples, parse_answer
 
 MAX_POINTS = 11_000
 """Prometheus refuses a range query with more points a series."""
+PATIENCE_S = 20.0
+"""How long a Prometheus that does not answer is asked again: a restart with its log replayed takes a few seconds."""
+_ASK_AGAIN_S = 0.5
+_AWAY = frozenset({502, 503, 504})
 _TIMEOUT_S = 30.0
 _CURE = "See the Prometheus log; draw the report again while it answers."
 
@@ -67,9 +73,15 @@ class Unreachable(SetupError):
 class Prometheus:
     """A client for one server; may be used by several threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
         self.url = url.rstrip("/")
         self._client = http_client(_TIMEOUT_S)
+        self._again = Retry(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_delay(patience_s),
+            wait=wait_fixed(_ASK_AGAIN_S),
+            reraise=True,
+        )
 
     def __enter__(self) -> Prometheus:
         return self
@@ -80,18 +92,23 @@ class Prometheus:
     def metric_names(self, window: Window) -> frozenset[str]:
         """Names of all metrics with samples in the window; Unreachable when there is no answer."""
         span = {"start": window.started.timestamp(), "end": window.ended.timestamp()}
-        return frozenset(self._ask("/api/v1/label/__name__/values", span))
+        answer, _ = self._ask("/api/v1/label/__name__/values", span)
+        return frozenset(answer["data"])
 
     def query_range(self, promql: str, window: Window, step_s: float) -> list[Line]:
         """The query's lines over the window; VerificationError with Prometheus' own words when it refuses."""
-        pieces: dict[tuple[tuple[str, str], ...], list[list[list[Any]]]] = {}
+        pieces: dict[tuple[tuple[str, str], ...], list[Samples]] = {}
         for start, end in window.chunks(step_s):
             form: dict[str, str | float] = {"query": promql, "start": start, "end": end, "step": step_s}
-            for series in self._ask("/api/v1/query_range", form)["result"]:
-                pieces.setdefault(tuple(sorted(series["metric"].items())), []).append(series["values"])
+            for samples in self._ask("/api/v1/query_range", form)[1]:
+                pieces.setdefault(tuple(sorted(samples.labels.items())), []).append(samples)
         return [_line(dict(labels), chunks) for labels, chunks in pieces.items()]
 
-    def _ask(self, path: str, form: Mapping[str, str | float]) -> Any:
+    def _ask(self, path: str, form: Mapping[str, str | float]) -> tuple[Any, list[Samples]]:
+        answer: tuple[Any, list[Samples]] = self._again(self._once, path, form)
+        return answer
+
+    def _once(self, path: str, form: Mapping[str, str | float]) -> tuple[Any, list[Samples]]:
         try:
             answer = self._client.request("POST" if "query" in form else "GET", self.url + path, **_payload(form))
         except httpx.TransportError as error:
@@ -105,18 +122,19 @@ def _payload(form: Mapping[str, str | float]) -> dict[str, Any]:
     return {"data": form} if "query" in form else {"params": form}
 
 
-def _data(answer: httpx.Response) -> Any:
+def _data(answer: httpx.Response) -> tuple[Any, list[Samples]]:
     try:
-        body = orjson.loads(answer.content)
+        body, samples = parse_answer(answer.content)
         if body["status"] == "success":
-            return body["data"]
+            return body, samples
         reason = body["error"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError) as error:
         reason = f"HTTP {answer.status_code} without Prometheus' JSON"
+        if answer.status_code in _AWAY:
+            raise Unreachable(f"Prometheus does not answer: {reason}", where=str(answer.url), cure=_CURE) from error
     raise VerificationError(f"Prometheus refused the query: {reason}", where=str(answer.url), cure=_CURE)
 
 
-def _line(labels: Mapping[str, str], chunks: list[list[list[Any]]]) -> Line:
-    times = np.array([point[0] for values in chunks for point in values], dtype=np.float64)
-    values = np.array([point[1] for values in chunks for point in values], dtype=np.float64)
-    return Line(labels, np.rint(times * 1000).astype(np.int64), values)
+def _line(labels: Mapping[str, str], chunks: list[Samples]) -> Line:
+    times, values = (np.concatenate(each) for each in zip(*((c.times_ms, c.values) for c in chunks), strict=True))
+    return Line(labels, times, values)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -57,11 +58,18 @@ def frame_of(rows: Sequence[tuple[str, Line]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "time": pd.to_datetime(times, unit="ms", utc=True),
-            "series": pd.Categorical(np.repeat([id for id, _ in rows], lengths)),
-            "labels": pd.Categorical(np.repeat([_label_text(line.labels) for _, line in rows], lengths)),
+            "series": _repeated([id for id, _ in rows], lengths),
+            "labels": _repeated([_label_text(line.labels) for _, line in rows], lengths),
             "value": np.concatenate([line.values for _, line in rows]),
         }
     )
+
+
+def _repeated(texts: Sequence[str], lengths: Sequence[int]) -> pd.Categorical[Any]:
+    """Each text as often as its length says: a number a row, not a text a row."""
+    categories = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+    codes = np.repeat(np.array([categories[text] for text in texts], dtype=np.int32), lengths)
+    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(categories)))
 
 
 def write_collected(collected: Collected, run_dir: Path) -> None:

@@ -26,6 +26,7 @@ from infra.embedded.catalogue import open_backend
 from k6.plan import herd_starts_s
 from targets.load import load_load
 from targets.model import load_profile
+from tests.bench.collecting import collecting_cost
 from tests.bench.generator import generator_cost, wrapper_s
 from tests.bench.kafka_bench import KafkaBench
 from tests.bench.kafka_rows import kafka_measures
@@ -36,6 +37,8 @@ WARM_START_AT_MOST_S = 40.0
 OWN_COST_AT_MOST_S = 45.0
 WRAPPER_AT_MOST_S = 2.0
 GENERATOR_AT_LEAST = 0.8
+COLLECT_FASTER = 5.0
+COLLECT_MEMORY = 0.5
 
 
 def main(prefixes: Sequence[str] = ()) -> int:
@@ -66,10 +69,12 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _measures(folder: Path, kafka: KafkaBench) -> Mapping[str, Measure]:
     """Row id -> what measures it."""
-    stack = partial(_stack_rows, folder)
+    stack, collecting = partial(_stack_rows, folder), partial(_collecting_rows, folder / "collect")
     return {
         **{f"generator-cost-{letter}": partial(_generator_rows, letter, folder) for letter in SCENARIOS},
         "scenario-wrapper": partial(_wrapper_rows, folder),
+        "collect-day": collecting,
+        "collect-day-memory": collecting,
         **kafka_measures(kafka),
         "stack-warm-start": stack,
         "suite-own-cost": stack,
@@ -105,6 +110,31 @@ def _wrapper_rows(folder: Path) -> Iterator[Row]:
     around_s, load_s = wrapper_s(folder)
     want = f"<= {WRAPPER_AT_MOST_S:.0f} s"
     yield Row("scenario-wrapper", around_s, "s", "the load itself", load_s, want, around_s <= WRAPPER_AT_MOST_S)
+
+
+def _collecting_rows(folder: Path) -> Iterator[Row]:
+    folder.mkdir()
+    cost = collecting_cost(folder)
+    ours, theirs, beside = cost["ours"], cost["theirs"], "prometheus-api-client"
+    quick, small = theirs.seconds / ours.seconds, ours.mebibytes / theirs.mebibytes
+    yield Row(
+        "collect-day",
+        ours.seconds,
+        "s",
+        beside,
+        theirs.seconds,
+        f">= {COLLECT_FASTER:g} x faster",
+        quick >= COLLECT_FASTER,
+    )
+    yield Row(
+        "collect-day-memory",
+        ours.mebibytes,
+        "MiB",
+        beside,
+        theirs.mebibytes,
+        f"<= {COLLECT_MEMORY} x",
+        small <= COLLECT_MEMORY,
+    )
 
 
 def _stack_rows(folder: Path) -> Iterator[Row]:

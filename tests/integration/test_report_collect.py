@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import socket
+import shutil
 import subprocess
 import threading
 import time
@@ -13,12 +13,10 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 
 from core.settings import process_environment
-from core.waiting import wait_for
 from infra.embedded.programs import Installed, ProgramId, ensure
 from report.build import build
 from report.catalogue import SeriesSpec, catalogue
@@ -26,6 +24,7 @@ from report.collect import collect
 from report.prometheus import Window
 from report.store import Collected, load_collected
 from targets.model import load_profile
+from tests.prometheus_server import free_port, make_blocks, prometheus_at
 from tests.report_samples import facts, scenario
 
 RUN_ID = "20260301T020000Z-portal-smoke-a1b2"
@@ -80,53 +79,12 @@ def programs() -> dict[ProgramId, Installed]:
     return ensure([ProgramId.PROMETHEUS, ProgramId.K6])
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
-
-
-@contextmanager
-def prometheus_at(installed: Installed, folder: Path) -> Iterator[str]:
-    """A Prometheus that scrapes nothing, over `folder`/data; its URL."""
-    url = f"127.0.0.1:{free_port()}"
-    (folder / "prometheus.yml").write_text("scrape_configs: []\n", encoding="utf-8")
-    options = [
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={url}",
-        "--storage.tsdb.retention.time=10y",
-        "--web.enable-remote-write-receiver",
-        "--enable-feature=native-histograms",
-    ]
-    with (folder / "prometheus.log").open("wb") as log:
-        environment = process_environment(**installed.env)
-        process = subprocess.Popen([str(installed.path), *options], stdout=log, stderr=log, env=environment)
-        try:
-            ready = wait_for(lambda: answers(f"http://{url}/-/ready"), bool, timeout_s=30, every_s=0.1)
-            assert ready, (folder / "prometheus.log").read_text(encoding="utf-8")[-2_000:]
-            yield f"http://{url}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 @pytest.fixture(scope="module")
 def day(programs: dict[ProgramId, Installed], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The URL of a Prometheus that holds the day, and a run directory."""
     folder = tmp_path_factory.mktemp("day")
     installed = programs[ProgramId.PROMETHEUS]
-    (folder / "series.txt").write_text(open_metrics(), encoding="utf-8")
-    blocks = ["tsdb", "create-blocks-from", "openmetrics", str(folder / "series.txt"), str(folder / "data")]
-    promtool = str(installed.path.with_name("promtool"))
-    subprocess.run([promtool, *blocks], check=True, capture_output=True, env=process_environment(**installed.env))
+    make_blocks(installed, folder, open_metrics())
     with prometheus_at(installed, folder) as url:
         yield url, folder
 
@@ -205,17 +163,36 @@ class TestK6:
 
 class TestPrometheusThatGoesAway:
     def test_before_the_first_question_makes_every_row_say_so(self) -> None:
-        found = collect(f"http://127.0.0.1:{free_port()}", DAY, STEP_S, SPECS, RUN_ID)
+        found = collect(f"http://127.0.0.1:{free_port()}", DAY, STEP_S, SPECS, RUN_ID, patience_s=1)
         assert {row.state for row in found.rows} == {"failed"}
         assert all("Prometheus does not answer" in row.note for row in found.rows)
         assert found.frames == {}
 
     def test_between_two_questions_is_not_asked_for_the_rest(self) -> None:
         with torn_server() as (url, asked):
-            found = collect(url, DAY, STEP_S, SPECS, RUN_ID)
+            found = collect(url, DAY, STEP_S, SPECS, RUN_ID, patience_s=0)
         assert {row.state for row in found.rows} == {"failed"}
         assert "had stopped answering" in found.rows[-1].note
         assert len(asked) <= 5  # the list of names, and what four threads had under way
+
+    def test_and_comes_back_costs_no_series(self, programs: dict[ProgramId, Installed], day: tuple[str, Path]) -> None:
+        """A restart in mid-collection: the same data, one second later."""
+        _, folder = day
+        copy, port = folder / "again", free_port()
+        shutil.copytree(folder / "data", copy / "data", ignore=shutil.ignore_patterns("lock"))
+        found: list[Collected] = []
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port) as url:
+            assert collect(url, DAY, STEP_S, SPECS, RUN_ID, patience_s=0).rows
+        asking = threading.Thread(target=lambda: found.append(collect(url, DAY, STEP_S, SPECS, RUN_ID)))
+        asking.start()
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port):
+            asking.join(timeout=60)
+        assert [row.id for row in found[0].rows if row.state == "data"] == [
+            "service_requests",
+            "service_errors",
+            "redis_clients",
+            "kafka_lag",
+        ]
 
 
 @contextmanager
