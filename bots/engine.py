@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from bots.broker import Broker, Offsets
 from bots.events import Message
 from bots.plan import BotPlan
-from core.errors import SetupError
+from core.errors import SetupError, VerificationError
 from targets.load import EngineName
 
 MAX_BLOCK_S = 5
@@ -83,6 +83,15 @@ def engine_module(name: EngineName) -> EngineModule:
             cure="pip install -r bots/requirements.txt",
         ) from error
     return module
+
+
+def unreadable(broker: Broker, topic: str, why: object) -> VerificationError:
+    """For an engine whose `read_log` gets no further."""
+    return VerificationError(
+        f"the log of '{topic}' cannot be read back: {why}",
+        where=", ".join(broker.bootstrap_servers),
+        cure="Look into the broker's log.",
+    )
 
 
 def process_count(plan: BotPlan) -> int:

@@ -23,10 +23,10 @@ from bots.engine import (
     LogRecord,
     NoRoom,
     Settled,
+    unreadable,
 )
 from bots.events import MARK_HEADER, Message
 from bots.plan import BotPlan
-from core.errors import VerificationError
 
 QUEUED_MESSAGES = 500_000
 """What may wait for a broker that is slow or restarts."""
@@ -130,11 +130,7 @@ def read_log(broker: Broker, topic: str, start: Offsets, end: Offsets) -> Iterat
         consumer.assign([TopicPartition(topic, partition, start[partition]) for partition in left])
         yield from _consume_to_end(consumer, left)
     except KafkaException as error:
-        raise VerificationError(
-            f"the log of '{topic}' cannot be read back: {error.args[0]}",
-            where=", ".join(broker.bootstrap_servers),
-            cure="Look into the broker's log.",
-        ) from error
+        raise unreadable(broker, topic, error.args[0]) from error
     finally:
         consumer.close()
 

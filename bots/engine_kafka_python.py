@@ -30,10 +30,11 @@ from bots.engine import (
     LogRecord,
     NoRoom,
     Settled,
+    unreadable,
 )
 from bots.events import MARK_HEADER, Message
 from bots.plan import BotPlan
-from core.errors import TargetError, VerificationError
+from core.errors import TargetError
 
 BUFFER_BYTES = 128 * 1024 * 1024
 """What may wait for a broker that restarts: 20 s of 10,000 messages a second."""
@@ -123,11 +124,7 @@ def read_log(broker: Broker, topic: str, start: Offsets, end: Offsets) -> Iterat
     try:
         yield from _poll_to_end(consumer, start, left)
     except KafkaError as error:
-        raise VerificationError(
-            f"the log of '{topic}' cannot be read back: {error}",
-            where=", ".join(broker.bootstrap_servers),
-            cure="Look into the broker's log.",
-        ) from error
+        raise unreadable(broker, topic, error) from error
     finally:
         consumer.close(autocommit=False)
 
