@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,17 +82,31 @@ class Broker:
 
     def end_offsets(self, topic: str) -> Offsets:
         """Offset of the next record of each partition."""
-        return self._offsets(topic, _LATEST)
+        return self._offsets(topic, _LATEST, self.partitions(topic))
 
     def beginning_offsets(self, topic: str) -> Offsets:
         """Offset of the first record still kept of each partition."""
-        return self._offsets(topic, _EARLIEST)
+        return self._offsets(topic, _EARLIEST, self.partitions(topic))
 
-    def committed_offsets(self, group: str, topic: str) -> Offsets:
+    def lag_records(self, group: str, topic: str) -> int | None:
+        """Records of `topic` that `group` has not committed; None when it never committed any offset of it.
+
+        A partition without a commit counts from its first record: the platform's group starts at the earliest. The ends
+        are asked right after the commits: what arrives in between counts as lag.
+        """
+        partitions = self.partitions(topic)
+        beginning = self._offsets(topic, _EARLIEST, partitions)
+        committed = self._committed_offsets(group, topic, partitions)
+        if not committed:
+            return None
+        end = self._offsets(topic, _LATEST, partitions)
+        return sum(max(0, offset - committed.get(partition, beginning[partition])) for partition, offset in end.items())
+
+    def _committed_offsets(self, group: str, topic: str, partitions: Collection[int]) -> Offsets:
         """What the group has committed; partitions without a commit are left out."""
         coordinator = self._ask(GroupCoordinatorRequest[0](group))
         self._require_no_error(coordinator.error_code)
-        wanted = [(topic, sorted(self.partitions(topic)))]
+        wanted = [(topic, sorted(partitions))]
         answer = self._ask(OffsetFetchRequest[2](group, wanted), coordinator.coordinator_id)
         self._require_no_error(answer.error_code)
         rows = [row for _, rows in answer.topics for row in rows]
@@ -101,14 +115,14 @@ class Broker:
     def _topics(self) -> list[str]:
         return sorted(self._client.cluster.topics(exclude_internal_topics=True))
 
-    def _offsets(self, topic: str, which: int) -> Offsets:
+    def _offsets(self, topic: str, which: int, partitions: Collection[int]) -> Offsets:
         by_leader: defaultdict[int | None, list[tuple[int, int]]] = defaultdict(list)
-        for partition in sorted(self.partitions(topic)):
+        for partition in sorted(partitions):
             leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
             by_leader[leader].append((partition, which))
         offsets: dict[int, int] = {}
-        for leader, partitions in by_leader.items():
-            answer = self._ask(OffsetRequest[1](-1, [(topic, partitions)]), leader)
+        for leader, asked in by_leader.items():
+            answer = self._ask(OffsetRequest[1](-1, [(topic, asked)]), leader)
             for partition, error_code, _, offset in answer.topics[0][1]:
                 self._require_no_error(error_code)
                 offsets[partition] = offset

@@ -16,19 +16,6 @@ UNKNOWN_GROUP_S = 15.0
 """How long a group may take to commit its first offset before it counts as unknown."""
 
 
-def lag_records(broker: Broker, group: str, topic: str) -> int | None:
-    """Records of `topic` that `group` has not committed; None when it never committed any offset of it.
-
-    A partition without a commit counts from its first record: the platform's group starts at the earliest.
-    """
-    committed = broker.committed_offsets(group, topic)
-    if not committed:
-        return None
-    beginning = broker.beginning_offsets(topic)
-    end = broker.end_offsets(topic)
-    return sum(max(0, offset - committed.get(partition, beginning[partition])) for partition, offset in end.items())
-
-
 class LagWatch:
     """Asks for the lag in a thread of its own while the block runs; a broker that does not answer leaves a gap."""
 
@@ -91,7 +78,7 @@ class LagWatch:
     def _sample_until_ended(self, broker: Broker) -> None:
         while not self._ended.is_set():
             asked_s = time.monotonic()
-            lag = lag_records(broker, self._group, self._topic)
+            lag = broker.lag_records(self._group, self._topic)
             if lag is not None:
                 self._samples.append(LagSample(at_s=round(asked_s - self._start_s, 3), lag_records=lag))
             self._ended.wait(self._interval_s)

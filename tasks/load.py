@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 
 from core.checks import SCENARIOS, Check, check
 from core.errors import SuiteError
@@ -22,6 +23,7 @@ from dashboards.prometheus import Prometheus
 from dashboards.sampler import Sampler, Samples
 from dashboards.verify import k6_panels_check
 from infra.embedded.programs import ProgramId, ensure
+from infra.prometheus.scrape import SCRAPE_INTERVAL_S
 from infra.verify.tracing import TraceProbes, traces_complete_check
 from k6.checks import generator_valid_check, k6_run_check, thresholds_check
 from k6.model import K6Program, ScenarioRequest, ScenarioResult
@@ -72,12 +74,21 @@ def sampling(run: Run) -> Iterator[None]:
 
 @step
 def draw_panels(run: Run) -> None:
-    """The panels again, from k6's first request until now: with what came after k6, as the bot's lag."""
+    """The panels again, from k6's first request until the bot's lag was scraped at its end: how it rose and fell."""
     if run.samples is None or not run.scenario_results:
         return
     engine = Engine.of(run.endpoints.url(ServiceId.PROMETHEUS), run.profile.metrics, run.run_id)
     with closing(engine.prometheus):
+        now_s = utc_now().timestamp()
+        scraped = partial(_newest_s, engine.prometheus, "min(timestamp(kafka_consumergroup_lag))")
+        wait_for(scraped, lambda newest_s: newest_s > now_s, timeout_s=2 * SCRAPE_INTERVAL_S, every_s=0.2)
         _draw(run, engine, run.samples, utc_now())
+
+
+def _newest_s(prometheus: Prometheus, expr: str) -> float:
+    """The answer of a query for a moment in unix seconds; 0 where there is none."""
+    answer = prometheus.instant(expr, utc_now().timestamp())
+    return answer[0].points[0][1] if answer else 0.0
 
 
 def _draw(run: Run, engine: Engine, samples: Samples, ended: datetime) -> None:
