@@ -105,7 +105,8 @@ CHECKS: Mapping[str, CheckSpec] = {
         _verify(
             "dashboards-provisioned",
             Phase.DASHBOARDS,
-            "both dashboards are in Grafana as generated, read back",
+            "both dashboards are in Grafana as generated, read back, and their panels answer through it "
+            "(with the external backend it is only looked at, unless SUITE_PROVISION_GRAFANA=yes)",
         ),
         _verify(
             "dashboard-live",

@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -16,12 +18,23 @@ NAME = "perf-suite"
 """Used for the cache directory, the control groups and the Prometheus `id` prefix."""
 
 
+_YES_OR_NO: Mapping[str, bool | None] = {
+    "yes": True,
+    "true": True,
+    "1": True,
+    "no": False,
+    "false": False,
+    "0": False,
+    "": None,
+}
+
+
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 class Settings(BaseSettings):
-    """Folders of the suite, each settable as SUITE_<NAME>."""
+    """Folders of the suite and the Grafana that shows its dashboards, each settable as SUITE_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix="SUITE_", extra="ignore")
 
@@ -34,6 +47,43 @@ class Settings(BaseSettings):
         default=None,
         description="data, logs and socket of the embedded stack; default: a folder in cache_dir, one a checkout",
     )
+    grafana_url: str | None = Field(
+        default=None,
+        description="a Grafana on this machine, with its base path; default: the target's addresses.grafana, if any",
+    )
+    grafana_credentials: SecretStr | None = Field(
+        default=None, description="a token of a service account, or user:password; never logged, never in a report"
+    )
+    grafana_prometheus_url: str | None = Field(
+        default=None, description="Prometheus as that Grafana reaches it; default: as the run reaches it"
+    )
+    provision_grafana: bool | None = Field(
+        default=None,
+        description="yes: write dashboards and annotations to that Grafana; no: only look; "
+        "default: yes, but no with the external backend",
+    )
+
+    @field_validator("grafana_credentials")
+    @classmethod
+    def _fit_a_header(cls, credentials: SecretStr | None) -> SecretStr | None:
+        """ConfigError, without the value, for what an HTTP header cannot carry."""
+        text = credentials.get_secret_value() if credentials else ""
+        if not (text.isascii() and text.isprintable()) or text != text.strip():
+            raise ConfigError(
+                "the credentials hold a line break, an outer blank or a character outside ASCII",
+                where="SUITE_GRAFANA_CREDENTIALS",
+                cure="Give a token of a service account, or user:password, on one line.",
+            )
+        return credentials
+
+    @field_validator("provision_grafana", mode="before")
+    @classmethod
+    def _is_yes_or_no(cls, value: object) -> object:
+        if isinstance(value, str) and value.lower() not in _YES_OR_NO:
+            raise ConfigError(
+                f"'{value}' is neither yes nor no", where="SUITE_PROVISION_GRAFANA", cure="Say yes or no."
+            )
+        return _YES_OR_NO[value.lower()] if isinstance(value, str) else value
 
     @property
     def state_dir(self) -> Path:

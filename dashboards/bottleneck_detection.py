@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dashboards.model import Dashboard, Panel, Target, Traffic, page
-from dashboards.panels import heatmap, stat, timeseries, warn_and_fail
+from dashboards.objectives import LAG_RECORDS, MEMORY_RATIO, POOL_TIMEOUTS, SERVER_ERROR_RATIO, SERVICE_LATENCY_S
+from dashboards.panels import heatmap, stat, timeseries
 from dashboards.queries import QUANTILES, Queries
 from targets.model import Metrics
 
 UID = "bottleneck-detection"
-TIMEOUTS = warn_and_fail(1, 5)
-"""Waits for a connection given up within 5 min, the platform's own limits (platform.md 7, panel 14)."""
 
 
 def bottleneck_detection(metrics: Metrics) -> Dashboard:
@@ -45,19 +44,25 @@ def _red(q: Queries) -> tuple[Panel, ...]:
             "Requests per second that each service answers; health and metrics probes are left out.",
             "reqps",
             (Target(q.request_rate(), by_service),),
+            traces_of=q.metrics.service_label,
         ),
         timeseries(
             "RED: Error Rate per Service",
-            "Share of answers with a 5xx status. 0 % when there are none.",
+            "Share of answers with a 5xx status. 0 % when there are none. The line is the objective (0.1 %).",
             "percentunit",
             (Target(q.error_ratio(), by_service),),
             live=False,
+            thresholds=SERVER_ERROR_RATIO,
+            traces_of=q.metrics.service_label,
         ),
         timeseries(
             "RED: Duration p50/p95/p99",
-            "Half, 95 and 99 of 100 requests were answered faster than this, over the chosen services.",
+            "Half, 95 and 99 of 100 requests were answered faster than this, over the chosen services. The lines are "
+            "the platform's alerts on p95 (500 ms) and p99 (1 s).",
             "s",
             tuple(Target(q.latency(quantile), f"p{quantile * 100:.0f}") for quantile in QUANTILES),
+            thresholds=SERVICE_LATENCY_S,
+            traces_of="",
         ),
     )
 
@@ -73,10 +78,11 @@ def _use(q: Queries) -> tuple[Panel, ...]:
         timeseries(
             "USE: Memory Saturation",
             "Share of the memory that a service may use: of its container's limit, else of its JVM heap's, else of the "
-            "machine.",
+            "machine. The lines are the platform's alerts (85 % and 95 %).",
             "percentunit",
             (Target(q.memory_saturation(), "{{name}}"),),
             live=False,
+            thresholds=MEMORY_RATIO,
         ),
         timeseries(
             "USE: Network Errors",
@@ -111,13 +117,14 @@ def _pools(q: Queries) -> tuple[Panel, ...]:
             "Mean time that a request waits for a connection. 0 while none is asked for.",
             "s",
             (Target(q.pool_wait_s(), pool),),
+            traces_of=q.metrics.service_label,
         ),
         stat(
             "HikariCP: Timeout Count",
             "Waits for a connection that were given up within the last 5 minutes.",
             "short",
             (Target(q.pool_timeouts(), pool),),
-            thresholds=TIMEOUTS,
+            thresholds=POOL_TIMEOUTS,
             live=False,
         ),
     )
@@ -169,7 +176,8 @@ def _kafka(q: Queries) -> tuple[Panel, ...]:
         ),
         timeseries(
             "Kafka: Lag Trend",
-            "Records not yet read (left) and how fast that number grows (right; below 0 it drains).",
+            "Records not yet read (left) and how fast that number grows (right; below 0 it drains). The lines are the "
+            "platform's alert (1,000) and the objective (10,000).",
             "short",
             (
                 Target(q.kafka_lag(), "{{consumergroup}} {{topic}}"),
@@ -177,6 +185,7 @@ def _kafka(q: Queries) -> tuple[Panel, ...]:
             ),
             live=False,
             needs=Traffic.EVENTS,
+            thresholds=LAG_RECORDS,
         ),
     )
 

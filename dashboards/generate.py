@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from core.errors import ConfigError
-from dashboards.grafana_json import DATASOURCE_UID, grafana_json
+from core.ports import ServiceId
+from dashboards.grafana_json import DATASOURCE_UID, ZIPKIN_URL, grafana_json
 from dashboards.model import Dashboard
 from dashboards.pages import dashboards
 from dashboards.promql import parse
@@ -34,13 +35,13 @@ PROMETHEUS_URL = "http://prometheus:9090"
 """Prometheus on the compose network."""
 
 
-def generated(metrics: Metrics) -> dict[str, str]:
+def generated(metrics: Metrics, zipkin_url: str = ZIPKIN_URL) -> dict[str, str]:
     """Relative path -> text of every generated file; ConfigError when a query is no PromQL."""
     pages = dashboards(metrics)
     for each in pages:
         check_queries(each, metrics)
     return {
-        **{f"json/{each.uid}.json": grafana_json(each, variables(metrics)) for each in pages},
+        **{f"json/{each.uid}.json": grafana_json(each, variables(metrics), zipkin_url) for each in pages},
         "provisioning/datasources/perf-suite.yml": _yaml(datasource()),
         "provisioning/dashboards/perf-suite.yml": _yaml(provider()),
     }
@@ -97,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        files = generated(load_profile(asked.target).metrics)
+        profile = load_profile(asked.target)
+        files = generated(profile.metrics, profile.addresses.get(ServiceId.ZIPKIN, ZIPKIN_URL))
     except ConfigError as error:
         log.error("%s", error)
         return 2

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dashboards.model import Dashboard, Panel, Target, Traffic, page
-from dashboards.panels import gauge, heatmap, stat, timeseries, warn_and_fail
+from dashboards.objectives import FAILED_RATIO, LAG_RECORDS, LATENCY_P95_S, LATENCY_P99_S
+from dashboards.panels import gauge, heatmap, stat, timeseries
 from dashboards.queries import Queries
 from targets.model import Metrics
 
 UID = "load-test-overview"
-ERROR_RATIO = warn_and_fail(0.001, 0.01)
-"""The design's own limits of http_req_failed: 0.1 % for scenarios A and B, 1 % for D (section 4.3)."""
 NAME = "{{name}}"
 
 
@@ -42,7 +41,7 @@ def _load(q: Queries) -> tuple[Panel, ...]:
             "here; a coupon that is sold out does not. 0 % when there are no errors.",
             "percentunit",
             (Target(q.k6_error_ratio(), "errors"),),
-            thresholds=ERROR_RATIO,
+            thresholds=FAILED_RATIO,
             live=False,
         ),
         timeseries(
@@ -66,17 +65,23 @@ def _latency(q: Queries) -> tuple[Panel, ...]:
         ),
         timeseries(
             "k6: p95 Latency per endpoint",
-            "95 of 100 requests were answered faster than this, by request name. Refusals (429) are left out.",
+            "95 of 100 requests were answered faster than this, by request name. Refusals (429) are left out. "
+            "The lines are the strictest objective (50 ms) and the loosest (500 ms).",
             "s",
             (Target(q.k6_latency_by_endpoint(0.95), NAME),),
             live=False,  # a percentile of a steady target may stay in its bucket
+            thresholds=LATENCY_P95_S,
+            traces_of="",
         ),
         timeseries(
             "k6: p99 Latency per endpoint",
-            "99 of 100 requests were answered faster than this, by request name. Refusals (429) are left out.",
+            "99 of 100 requests were answered faster than this, by request name. Refusals (429) are left out. "
+            "The line is the objective of scenarios A and C (500 ms).",
             "s",
             (Target(q.k6_latency_by_endpoint(0.99), NAME),),
             live=False,  # a percentile of a steady target may stay in its bucket
+            thresholds=LATENCY_P99_S,
+            traces_of="",
         ),
     )
 
@@ -137,10 +142,12 @@ def _stores(q: Queries) -> tuple[Panel, ...]:
         ),
         timeseries(
             "Kafka: Consumer Lag",
-            "Records that a consumer group has not yet read, by topic. A group shows once it has committed an offset.",
+            "Records that a consumer group has not yet read, by topic. A group shows once it has committed an offset. "
+            "The lines are the platform's alert (1,000) and the objective (10,000).",
             "short",
             (Target(q.kafka_lag(), "{{consumergroup}} {{topic}}"),),
             live=False,
             needs=Traffic.EVENTS,
+            thresholds=LAG_RECORDS,
         ),
     )

@@ -60,7 +60,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `live`: it must move while its `needs` happen; otherwise it may be constant (evictions, time-outs)."""
+    """One panel. `live`: it must move while its `needs` happen; otherwise it may be constant (evictions, time-outs).
+
+    `traces_of` links it to Zipkin: the label of its series that names a service, or "" for traces of all services.
+    """
 
     title: str
     description: str
@@ -70,6 +73,7 @@ class Panel:
     live: bool = True
     needs: Traffic = Traffic.REQUESTS
     thresholds: tuple[Threshold, ...] = ()
+    traces_of: str | None = None
     dashboard: str = ""
     number: int = 0
     grid: Grid = Grid(0, 0, COLUMNS, ROW_HEIGHT)

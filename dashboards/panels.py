@@ -35,16 +35,33 @@ def timeseries(
     *,
     live: bool = True,
     needs: Traffic = Traffic.REQUESTS,
+    thresholds: tuple[Threshold, ...] = (),
+    traces_of: str | None = None,
 ) -> Panel:
-    """Lines over time."""
-    return Panel(title, description, Kind.TIMESERIES, unit, tuple(targets), live=live, needs=needs)
+    """Lines over time, and a dashed line at each threshold."""
+    return Panel(
+        title,
+        description,
+        Kind.TIMESERIES,
+        unit,
+        tuple(targets),
+        live=live,
+        needs=needs,
+        thresholds=thresholds,
+        traces_of=traces_of,
+    )
 
 
 def heatmap(title: str, description: str, unit: str, target: Target) -> Panel:
-    """Time on x; buckets of a native histogram, or one row a series, on y; the value as colour."""
-    return Panel(title, description, Kind.HEATMAP, unit, (target,))
+    """Time on x; buckets of a native histogram, or one row a series, on y; the value as colour. Linked to Zipkin."""
+    return Panel(title, description, Kind.HEATMAP, unit, (target,), traces_of="")
 
 
 def warn_and_fail(warn: float, fail: float) -> tuple[Threshold, ...]:
     """Yellow from `warn`, red from `fail`."""
     return (Threshold(warn, YELLOW), Threshold(fail, RED))
+
+
+def fail_from(fail: float) -> tuple[Threshold, ...]:
+    """Red from `fail`."""
+    return (Threshold(fail, RED),)

@@ -58,9 +58,19 @@ class Prometheus:
         answer = self.instant(f"count({selector})", at)
         return int(answer[0].points[0][1]) if answer else 0
 
-    def label_values(self, label: str, metric: str) -> list[str]:
-        """The values that `label` has on `metric`."""
-        return sorted(self._ask(f"label/{label}/values", {"match[]": metric}, method="GET"))
+    def label_values(self, label: str, selector: str, at: float) -> list[str]:
+        """The values that `label` has on the series of `selector` at `at`; series without it give none."""
+        found = (series.labels.get(label) for series in self.instant(f"count by ({label}) ({selector})", at))
+        return sorted(value for value in found if value)
+
+    def label_names(self, selector: str, at: float) -> list[str]:
+        """The labels that the series of `selector` have at `at`."""
+        return sorted({label for series in self.instant(selector, at) for label in series.labels})
+
+    def flags(self) -> Mapping[str, str]:
+        """The flags that it was started with, without their dashes."""
+        flags: Mapping[str, str] = self._ask("status/flags", {}, method="GET")
+        return flags
 
     def _ask(self, path: str, fields: Mapping[str, str], method: str = "POST") -> Any:
         url = f"{self.url}/api/v1/{path}"
@@ -82,9 +92,7 @@ class Prometheus:
         if self._silence and time.monotonic() < self._silence[0]:
             raise self._silence[1]
         try:
-            if method == "GET":
-                return self._client.get(url, params=dict(fields))
-            return self._client.post(url, data=dict(fields))
+            return self._client.request(method, url, data=dict(fields) or None)
         except httpx.HTTPError as error:
             silent = VerificationError(
                 f"Prometheus does not answer: {error or type(error).__name__}", where=url, cure="See its log."

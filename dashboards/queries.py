@@ -16,6 +16,8 @@ from targets.model import Metrics
 QUANTILES = (0.5, 0.95, 0.99)
 HOST = 'id="/"'
 """The root control group: the only one with network series where services share the host's network."""
+NAMELESS = ".*docker[-/]([0-9a-f]{12}).*"
+"""`id` of a container that cAdvisor cannot name, as on macOS (platform.md 6)."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,14 @@ class Queries:
         return f"{working} / {limit} or {self._heap_ratio()} or {working} / {machine} or {resident} / {machine}"
 
     def network_bytes(self, direction: str) -> str:
-        """Bytes/s `receive`d or `transmit`ted by service; by interface of the host where services share its network."""
+        """Bytes/s `receive`d or `transmit`ted by service; by interface of the host where services share its network.
+
+        Without either, by container id.
+        """
         return self._network(f"container_network_{direction}_bytes_total")
 
     def network_errors(self, direction: str) -> str:
-        """Network errors/s, by service or by interface of the host."""
+        """Network errors/s, by service, interface of the host or container id."""
         return self._network(f"container_network_{direction}_errors_total")
 
     # -- services: RED -----------------------------------------------------------------------------
@@ -132,10 +137,10 @@ class Queries:
         return self._by_pool(f"rate(hikaricp_connections_usage_seconds_sum{{{self._app}}}[$interval])")
 
     def pool_wait_s(self) -> str:
-        """Mean wait for a connection in seconds; 0 while nobody asks for one."""
+        """Mean wait for a connection in seconds; 0 while nobody asks for one, none where either counter is missing."""
         waited = self._by_pool(f"rate(hikaricp_connections_acquire_seconds_sum{{{self._app}}}[$interval])")
         acquired = self._by_pool(f"rate(hikaricp_connections_acquire_seconds_count{{{self._app}}}[$interval])")
-        return f"{waited} / ({acquired} > 0) or {acquired} * 0"
+        return f"{waited} / ({acquired} > 0) or ({waited} and {acquired}) * 0"
 
     def pool_timeouts(self) -> str:
         """Waits given up within 5 min (design 5.2)."""
@@ -213,7 +218,8 @@ class Queries:
     def _network(self, metric: str) -> str:
         services = self._per_container("sum", f"rate({metric}{{{self._container}}}[$interval])")
         host = _renamed("sum", f"rate({metric}{{{HOST}}}[$interval])", "interface", "host $1")
-        return f"{services} or ({host} unless on () {services})"
+        nameless = _renamed("sum", f'rate({metric}{{id=~"{NAMELESS}"}}[$interval])', "id", "container $1", NAMELESS)
+        return f"{services} or ({host} unless on () {services}) or ({nameless} unless on () ({services} or {host}))"
 
     def _by_name(self, aggregation: str, series: str) -> str:
         return _renamed(aggregation, series, self.metrics.service_label, "$1")
@@ -229,6 +235,6 @@ def ratio(part: str, whole: str) -> str:
     return f"({part} or {whole} * 0) / {whole}"
 
 
-def _renamed(aggregation: str, series: str, label: str, name: str) -> str:
-    """`series` aggregated by a label `name` made from `label`."""
-    return f'{aggregation} by (name) (label_replace({series}, "name", "{name}", "{label}", "(.+)"))'
+def _renamed(aggregation: str, series: str, label: str, name: str, pattern: str = "(.+)") -> str:
+    """`series` aggregated by a label `name` made from what `pattern` finds in `label`."""
+    return f'{aggregation} by (name) (label_replace({series}, "name", "{name}", "{label}", "{pattern}"))'

@@ -1,14 +1,15 @@
-"""Phase 4's claims, judged from what the sampler saw: every panel had data, live panels moved under load."""
+"""Phase 4's claims: every panel had data and live panels moved under load, and what a Grafana shows of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from core.checks import Check, check, passed_if
 from core.words import Verdict
 from dashboards import bottleneck_detection, load_test_overview
 from dashboards.engine import State
 from dashboards.model import Traffic
+from dashboards.provision import Provisioned
 from dashboards.sampler import PanelSamples, Samples
 
 ANY_TRAFFIC = tuple(Traffic)
@@ -40,10 +41,23 @@ def dashboard_live_check(samples: Samples, traffic: Collection[Traffic] = ANY_TR
     )
 
 
-def dashboards_provisioned_check() -> Check:
-    """`dashboards-provisioned` where there is no Grafana."""
-    observed = "no Grafana in this backend: not published as a package; the panels' queries were asked directly"
-    return check(PROVISIONED, Verdict.SKIPPED, observed)
+def dashboards_provisioned_check(found: Provisioned | None = None, samples: Samples | None = None) -> Check:
+    """`dashboards-provisioned`: PASS without problems; a panel fails it that had data in Prometheus and none here."""
+    if found is None:
+        observed = "no Grafana in this backend: not published as a package; the panels' queries were asked directly"
+        return check(PROVISIONED, Verdict.SKIPPED, observed)
+    problems = [*found.problems, *_panel_problems(found, samples)]
+    return passed_if(
+        PROVISIONED,
+        not problems,
+        " ".join((f"{_provisioned(found)}.", *problems)),
+        grafana=found.version,
+        address=found.url,
+        done=found.done,
+        links=found.links,
+        annotations=found.annotations,
+        panels={each.panel.id: each.state.value for each in found.panels},
+    )
 
 
 def panel_verdict(seen: PanelSamples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> tuple[Verdict, str]:
@@ -89,3 +103,31 @@ def _evidence(panels: Sequence[PanelSamples]) -> Mapping[str, object]:
 
 def _not_fed(panels: Sequence[PanelSamples], traffic: Collection[Traffic]) -> list[str]:
     return [each.panel.id for each in panels if each.panel.needs not in traffic]
+
+
+def _provisioned(found: Provisioned) -> str:
+    """What was done and seen, in one sentence."""
+    empty = [each.panel.title for each in found.panels if not each.state.has_data]
+    filled = f"{len(found.panels) - len(empty)} of {len(found.panels)} panels answered with data"
+    only = "looked at only, nothing was written (SUITE_PROVISION_GRAFANA)"
+    parts = [f"{what} {how}" for what, how in found.done.items()] if found.wrote else [only]
+    parts += [f"{filled} (empty: {', '.join(empty)})" if empty else filled] if found.panels else []
+    parts += [f"{found.annotations} annotations"] if found.annotations else []
+    name = f"Grafana ({found.version})" if found.version else "Grafana"
+    return f"{name} at {found.url}: {', '.join(parts) or 'nothing was written'}"
+
+
+def _panel_problems(found: Provisioned, samples: Samples | None) -> Iterator[str]:
+    """A sentence a cause, with the panels that it empties."""
+    for error in dict.fromkeys(each.error for each in found.panels if each.error):
+        yield f"{_titles(found, error)}: the data source answered '{error}'."
+    had_data = {each.panel.id for each in samples.panels if each.state.has_data} if samples else set()
+    empty = [each for each in found.panels if not each.error and not each.state.has_data and each.panel.id in had_data]
+    if empty:
+        names = ", ".join(each.panel.title for each in empty)
+        cure = "Does its data source name the run's Prometheus (SUITE_GRAFANA_PROMETHEUS_URL)?"
+        yield f"Data in Prometheus but none through Grafana: {names}. {cure}"
+
+
+def _titles(found: Provisioned, error: str) -> str:
+    return ", ".join(each.panel.title for each in found.panels if each.error == error)

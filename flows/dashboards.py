@@ -20,7 +20,7 @@ def dashboards(run: Run) -> None:
         switch_faults_on(run)
         steps.own_load(run)
     run.observe("panels-data", lambda: steps.panels_data(run))
-    run.observe("dashboards-provisioned", steps.dashboards_provisioned)
+    run.observe("dashboards-provisioned", lambda: steps.dashboards_provisioned(run))
     run.observe("dashboard-live", lambda: steps.dashboard_live(run))
 
 

@@ -1,4 +1,4 @@
-"""What the HTML report draws: lines thinned for the eye, from collected series and from the dashboards' answers.
+"""What the HTML report draws: lines thinned for the eye, from collected series.
 
 A figure is plain data (JSON); `templates/report.js` gives it the page's colours. Thinning keeps each bucket's lowest
 and highest value, so that a spike survives, and gaps stay gaps.
@@ -6,36 +6,62 @@ and highest value, so that a spike survives, and gaps stay gaps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from report.panels import PanelAnswer
 from report.prometheus import Line
 from report.store import Collected
-from report.summary import milliseconds
 
 POINTS_MAX = 800
 """Points a line after thinning: about one a pixel of the widest plot."""
 GAP_STEPS = 2.5
 """A hole longer than this many typical steps is drawn as a hole."""
-PAGE_COLUMNS = 24
-"""A dashboard panel of this width fills its row."""
 LINES_MAX = 12
 """Lines a plot; with more, the largest are drawn and the plot says so."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One line: epoch milliseconds, values (None where there is a hole), and its unit where it has one of its own."""
+    """One line: epoch milliseconds, values (None where there is a hole), and its unit where it has one of its own.
+
+    highest and newest, for people, stand in a panel's legend.
+    """
 
     name: str
     x: list[int | None]
     y: list[float | None]
     unit: str = ""
+    highest: str = ""
+    newest: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Place in a dashboard's 24 columns."""
+
+    x: int
+    w: int
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A threshold: its value, its colour, and the value for people."""
+
+    above: float
+    colour: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a stat or gauge shows of its highest line, for people; `colour` is that of its threshold, or empty."""
+
+    highest: str
+    newest: str
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +76,9 @@ class Figure:
     traces: tuple[Trace, ...]
     note: str = ""
     verdict: str = ""
-    wide: bool = False
+    grid: Grid | None = None
+    limits: tuple[Limit, ...] = ()
+    number: Number | None = None
 
     @property
     def has_data(self) -> bool:
@@ -63,6 +91,8 @@ class Figure:
             "unit": self.unit,
             "kind": self.kind,
             "traces": [{"name": t.name, "x": t.x, "y": t.y, "unit": t.unit} for t in self.traces],
+            "legend": self.grid is None,
+            "limits": [{"above": limit.above, "colour": limit.colour} for limit in self.limits],
         }
 
 
@@ -110,11 +140,6 @@ PLOTS = (
 def series_figures(collected: Collected, section: str) -> list[Figure]:
     """The plots of one section, with a note where there is nothing to draw."""
     return [_figure(plot, collected) for plot in PLOTS if plot.section == section]
-
-
-def panel_figures(panels: Sequence[PanelAnswer], dashboard: str) -> list[Figure]:
-    """One dashboard's panels, in its order."""
-    return [_panel_figure(panel) for panel in panels if panel.dashboard == dashboard]
 
 
 def thin(line: Line, points_max: int = POINTS_MAX) -> tuple[list[int | None], list[float | None]]:
@@ -189,34 +214,3 @@ def _trace(name: str, line: Line, unit: str = "") -> Trace:
 
 def _legend(prefix: str, line: Line) -> str:
     return ": ".join(part for part in (prefix, ", ".join(line.labels.values())) if part)
-
-
-def _panel_figure(panel: PanelAnswer) -> Figure:
-    histogram = panel.kind == "heatmap" and all(_bound_s(series.legend) is not None for series in panel.series)
-    traces = tuple(
-        _trace(_bound_label(series.legend) if histogram else series.legend, series.line(), series.unit or "")
-        for series in panel.series
-    )
-    return Figure(
-        id=panel.id,
-        title=panel.title,
-        description=panel.description,
-        unit="1/s" if histogram else panel.unit,
-        kind="heatmap" if panel.kind == "heatmap" else "lines",
-        traces=traces,
-        note=panel.reason or ("" if any(trace.x for trace in traces) else "the panel's queries answered nothing"),
-        verdict=panel.verdict,
-        wide=panel.grid.w == PAGE_COLUMNS,
-    )
-
-
-def _bound_s(legend: str) -> float | None:
-    """The upper bound that a histogram's row is called by, in seconds; None for any other legend."""
-    try:
-        return float(legend)
-    except ValueError:
-        return None
-
-
-def _bound_label(legend: str) -> str:
-    return f"≤ {milliseconds(float(legend) * 1000)}"

@@ -18,8 +18,9 @@ from plotly.offline import get_plotlyjs
 from core.checks import VERIFICATION_PLAN
 from core.errors import SetupError
 from core.words import Verdict
-from report.figures import Figure, panel_figures, series_figures
+from report.figures import Figure, series_figures
 from report.model import Report, ScenarioRow
+from report.panel_figures import panel_figures
 from report.panels import read_panels
 from report.store import Collected
 from report.summary import (
@@ -69,7 +70,7 @@ def render_html(report: Report, run_dir: Path, collected: Collected | None) -> s
     sections = [(id, title, _figures(collected, id)) for id, title in SECTIONS.items()] if collected else []
     dashboards, panels_note = _dashboards(run_dir)
     figures = [figure for _, _, group in sections for figure in group]
-    figures += [figure for _, group in dashboards for figure in group]
+    figures += [figure for _, _, group in dashboards for figure in group]
     return (
         _environment()
         .get_template("report.html.j2")
@@ -130,13 +131,14 @@ def _figures(collected: Collected | None, section: str) -> list[Figure]:
     return series_figures(collected, section) if collected else []
 
 
-def _dashboards(run_dir: Path) -> tuple[list[tuple[str, list[Figure]]], str]:
+def _dashboards(run_dir: Path) -> tuple[list[tuple[str, str, list[Figure]]], str]:
+    """(id, title, panels) of each dashboard, and why there is none."""
     try:
         panels = read_panels(run_dir)
     except SetupError as error:
         return [], str(error)
     ids = dict.fromkeys(panel.dashboard for panel in panels)
-    return [(DASHBOARD_TITLES.get(id, id), panel_figures(panels, id)) for id in ids], ""
+    return [(id, DASHBOARD_TITLES.get(id, id), panel_figures(panels, id)) for id in ids], ""
 
 
 def _scenario(row: ScenarioRow, run_dir: Path) -> _Scenario:

@@ -19,15 +19,31 @@ class PanelSeries(BaseModel):
     values: tuple[float | None, ...]
     unit: str | None = None
 
+    @property
+    def bound_s(self) -> float | None:
+        """The upper bound that a histogram's row is called by, in seconds; None for any other legend."""
+        try:
+            return float(self.legend)
+        except ValueError:
+            return None
+
     def line(self) -> Line:
         times = np.rint(np.array(self.times, dtype=np.float64) * 1000).astype(np.int64)
         return Line({"legend": self.legend}, times, np.array(self.values, dtype=np.float64))
 
 
 class PanelGrid(BaseModel):
-    """Size on the dashboard's page, in its 24 columns."""
+    """Place and width on the dashboard's page, in its 24 columns; where none was kept, a third of it."""
 
-    w: int = 0
+    x: int = 0
+    w: int = 8
+
+
+class PanelThreshold(BaseModel):
+    """From `above` on, in the panel's unit, a value shows in `colour`."""
+
+    above: float
+    colour: str
 
 
 class PanelAnswer(BaseModel):
@@ -42,7 +58,13 @@ class PanelAnswer(BaseModel):
     verdict: str
     reason: str = ""
     grid: PanelGrid = PanelGrid()
+    thresholds: tuple[PanelThreshold, ...] = ()
     series: tuple[PanelSeries, ...] = ()
+
+    @property
+    def of_buckets(self) -> bool:
+        """True for the heatmap of a histogram, whose rows are called by their bounds."""
+        return self.kind == "heatmap" and all(series.bound_s is not None for series in self.series)
 
 
 _PANELS = TypeAdapter(tuple[PanelAnswer, ...])

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing
 
-from core.checks import Check, check
+from core.checks import SCENARIOS, Check, check
+from core.errors import ConfigError
+from core.ports import ServiceId
+from core.settings import Settings
 from core.words import Verdict
+from dashboards.grafana import Grafana
+from dashboards.grafana_json import ZIPKIN_URL
+from dashboards.provision import Wanted, Window, provision
 from dashboards.verify import dashboard_live_check, dashboards_provisioned_check, panels_data_check
+from targets.guard import require_loopback
 from tasks.load import make_fixtures, run_scenario, sampling, seed_readback, traffic
 from tasks.run import Run
 from tasks.step import step
@@ -36,9 +45,19 @@ def panels_data(run: Run) -> Check:
 
 
 @step
-def dashboards_provisioned() -> Check:
-    """Where the backend has a Grafana: folder, datasource and dashboards, read back."""
-    return dashboards_provisioned_check()
+def dashboards_provisioned(run: Run) -> Check:
+    """Where there is a Grafana: folder, data source, dashboards and annotations, read back and asked."""
+    settings = Settings()
+    url = settings.grafana_url or run.profile.addresses.get(ServiceId.GRAFANA)
+    if not url:
+        return dashboards_provisioned_check()
+    try:
+        require_loopback(url, "SUITE_GRAFANA_URL" if settings.grafana_url else f"addresses.{ServiceId.GRAFANA}")
+    except ConfigError as error:
+        run.fail(error)
+        return check("dashboards-provisioned", Verdict.ERROR, str(error))
+    with closing(Grafana(url, settings.grafana_credentials)) as grafana:
+        return dashboards_provisioned_check(provision(grafana, _wanted(run, settings)), run.samples)
 
 
 @step
@@ -47,3 +66,29 @@ def dashboard_live(run: Run) -> Check:
     if run.samples is None:
         return check("dashboard-live", Verdict.NO_DATA, "the sampler took no look")
     return dashboard_live_check(run.samples, traffic(run))
+
+
+def _wanted(run: Run, settings: Settings) -> Wanted:
+    """What this run wants of Grafana; an external backend's is only looked at, unless that was asked for."""
+    write = settings.provision_grafana
+    return Wanted(
+        metrics=run.profile.metrics,
+        run_id=run.run_id,
+        prometheus_url=settings.grafana_prometheus_url or run.endpoints.url(ServiceId.PROMETHEUS),
+        write=run.backend.name != "external" if write is None else write,
+        windows=tuple(_windows(run)),
+        zipkin_url=run.profile.addresses.get(ServiceId.ZIPKIN, ZIPKIN_URL),
+    )
+
+
+def _windows(run: Run) -> Iterator[Window]:
+    """The load as a whole, then each scenario; nothing where no scenario ran."""
+    results = list(run.scenario_results.values())
+    if not results:
+        return
+    started, ended = min(each.started for each in results), max(each.ended for each in results)
+    yield Window("load", f"load {run.load.name}, run {run.run_id}", started.timestamp(), ended.timestamp())
+    for each in results:
+        name = SCENARIOS[each.scenario]
+        text = f"scenario {name}: {each.requests} requests, run {run.run_id}"
+        yield Window(f"scenario:{name}", text, each.started.timestamp(), each.ended.timestamp())

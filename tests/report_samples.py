@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,13 @@ import orjson
 
 from core.checks import CHECKS, SCENARIOS, Check, check
 from core.words import Phase, Verdict
+from dashboards.drawn import draw_answers
+from dashboards.engine import Engine, PanelAnswer, Series, State, TargetAnswer
+from dashboards.model import Panel, Target
+from dashboards.pages import all_panels
+from dashboards.prometheus import Prometheus
+from dashboards.sampler import PanelSamples, Samples
+from dashboards.variables import choose
 from report.build import PhaseRun, RunFacts
 from report.catalogue import SeriesSpec, catalogue
 from report.model import ScenarioRow, SeriesRow, ThresholdRow
@@ -22,6 +30,7 @@ RUN_ID = "20260301T020000Z-portal-smoke-a1b2"
 STARTED = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 WINDOW = Window(STARTED, STARTED + timedelta(seconds=200))
 STEP_S = 5.0
+METRICS = load_profile("portal").metrics
 SERVICES = ("api-gateway", "auth-service", "blog-service", "shopping-service", "notification-service")
 OBSERVED = {
     "exporter-metrics": "4 exporters answered 200 with 14 of 14 metrics",
@@ -119,42 +128,78 @@ def collected(without: Iterable[str] = (), **lines: list[Line]) -> Collected:
     return Collected(RUN_ID, WINDOW, STEP_S, tuple(rows), frames)
 
 
-def write_panels(run_dir: Path) -> None:
-    """metrics/panels.json with a panel of each kind."""
-    times = [STARTED.timestamp() + second for second in range(30, 110, 5)]
-    shape = [round(abs(float(np.sin(second / 9))) * 0.1 + 0.01, 4) for second in range(30, 110, 5)]
-    panels = [
-        _panel("load-test-overview", "k6: Total RPS", "gauge", "reqps", times, {"total": [v * 4000 for v in shape]}),
-        _panel("load-test-overview", "k6: Error Rate", "stat", "percentunit", times, {"errors": [0.0] * len(times)}),
-        _panel(
-            "load-test-overview",
-            "k6: p95 Latency",
-            "timeseries",
-            "s",
-            times,
-            {"login": shape, "post_list": shape[::-1]},
-        ),
-        _panel("load-test-overview", "Kafka: Consumer Lag", "timeseries", "short", times, {}),
-        _panel("bottleneck-detection", "Service Latency", "heatmap", "s", times, {name: shape for name in SERVICES}),
-        _panel("bottleneck-detection", "USE: CPU", "timeseries", "percentunit", times, {"api-gateway": shape}),
-    ]
+class MadeUpPanels(Engine):
+    """Answers every query of the dashboards with a line for each of the first things that its legend can name."""
+
+    def __init__(self) -> None:
+        super().__init__(Prometheus("http://127.0.0.1:1"), choose(METRICS))
+        self.prometheus.close()
+
+    def ask(self, panel: Panel, start: float, end: float, step_s: float) -> PanelAnswer:
+        times = np.arange(start, end + step_s / 2, step_s)
+        return PanelAnswer(panel, tuple(self._lines(panel, target, times) for target in panel.targets))
+
+    def _lines(self, panel: Panel, target: Target, times: np.ndarray) -> TargetAnswer:
+        scale = _PANEL_SCALES[target.unit or panel.unit] * (0.0 if "Error" in panel.title else 1.0)
+        names = LE if panel.of_buckets else legends(target.legend)
+        return TargetAnswer(
+            target.expr,
+            tuple(
+                Series(name, {"name": name}, tuple(times.tolist()), tuple((scale * wave(times, number)).tolist()))
+                for number, name in enumerate(names)
+            ),
+        )
+
+
+def legends(template: str) -> list[str]:
+    """The legend with each label filled in; its first label takes all of its values, the others their first."""
+    found = [template]
+    for position, label in enumerate(re.findall(r"{{(\w+)}}", template)):
+        values = _LABEL_VALUES[label] if position == 0 else _LABEL_VALUES[label][:1]
+        found = [text.replace(f"{{{{{label}}}}}", value) for text in found for value in values]
+    return found
+
+
+def wave(times: np.ndarray, number: int) -> np.ndarray:
+    """A line between 0.1 and 1, another one for each number."""
+    return 0.55 + 0.45 * np.sin(times / 9 + number) / (1 + number / 3)
+
+
+def write_panels(run_dir: Path, without: Collection[str] = (), length_s: float = 80.0) -> None:
+    """metrics/panels.json as the sampler leaves it, of a load that began 30 s into the run; some panels are empty."""
+    start = STARTED.timestamp() + 30
+    seen = [_seen(panel, "it has no series" if panel.title in without else "") for panel in all_panels(METRICS)]
+    rows = draw_answers(MadeUpPanels(), Samples(tuple(seen), ()), start, start + length_s)
+    emptied = [row | {"series": []} if row["title"] in without else row for row in rows]
     (run_dir / "metrics").mkdir(parents=True, exist_ok=True)
-    (run_dir / "metrics" / "panels.json").write_bytes(orjson.dumps(panels))
+    (run_dir / "metrics" / "panels.json").write_bytes(orjson.dumps(emptied))
 
 
-def _panel(
-    dashboard: str, title: str, kind: str, unit: str, times: list[float], lines: dict[str, list[float]]
-) -> dict[str, object]:
-    return {
-        "id": f"{dashboard}/{title}",
-        "dashboard": dashboard,
-        "title": title,
-        "unit": unit,
-        "kind": kind,
-        "description": f"{title}, as the dashboard asks for it.",
-        "verdict": "live" if lines else "empty",
-        "series": [{"legend": legend, "times": times, "values": values} for legend, values in lines.items()],
-    }
+def _seen(panel: Panel, cause: str) -> PanelSamples:
+    return PanelSamples(panel, State.EMPTY if cause else State.LIVE, looks=16, answered=16, cause=cause, error="")
+
+
+LE = ("0.02", "0.03", "0.05", "0.08", "0.13")
+_LABEL_VALUES: Mapping[str, Sequence[str]] = {
+    "name": SERVICES,
+    "application": SERVICES,
+    "job": SERVICES,
+    "scenario": tuple(SCENARIOS.values()),
+    "consumergroup": ("notification-group",),
+    "topic": ("shopping.order.created",),
+    "cmd": ("get", "set", "eval"),
+    "pool": ("HikariPool-1",),
+}
+_PANEL_SCALES = {
+    "reqps": 400.0,
+    "percentunit": 0.4,
+    "short": 20.0,
+    "s": 0.3,
+    "bytes": 200e6,
+    "Bps": 1e6,
+    "cps": 30.0,
+    "ops": 900.0,
+}
 
 
 _SHAPES = {"1/s": 120.0, "s": 0.04, "ratio": 0.2, "bytes": 180e6, "records": 40.0, "count": 8.0}

@@ -19,7 +19,7 @@ function format(unit) {
 function colours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
-  return { text: read("--quiet"), line: read("--line"), card: read("--card"), band: read("--band"), cold: read("--cold"), lines: read("--colours").split(" ") };
+  return { yellow: read("--warn"), red: read("--fail"), text: read("--quiet"), line: read("--line"), card: read("--card"), band: read("--band"), cold: read("--cold"), lines: read("--colours").split(" ") };
 }
 
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
@@ -35,6 +35,13 @@ function bands(colour) {
   };
 }
 
+// Thresholds near the data; one far above it would press the lines to the ground.
+function visibleLimits(figure) {
+  const values = figure.traces.filter((trace) => !trace.unit || trace.unit === figure.unit).flatMap((trace) => trace.y);
+  const highest = values.reduce((high, value) => (value === null ? high : Math.max(high, value)), 0);
+  return (figure.limits || []).filter((limit) => limit.above <= highest * 1.05);
+}
+
 function lines(figure, colour) {
   const axis = { gridcolor: colour.line, zeroline: false, rangemode: "tozero", automargin: true };
   const second = figure.traces.find((trace) => trace.unit && trace.unit !== figure.unit);
@@ -42,7 +49,11 @@ function lines(figure, colour) {
     type: "scatter", mode: trace.x.length < 3 ? "lines+markers" : "lines", line: { width: 1.6 }, cliponaxis: false, name: plain(trace.name || figure.title),
     x: trace.x, y: trace.y, yaxis: second && trace.unit === second.unit ? "y2" : "y",
   }));
-  const layout = { ...bands(colour), showlegend: data.length > 1, yaxis: { ...axis, ...format(figure.unit) } };
+  const layout = { ...bands(colour), showlegend: figure.legend && data.length > 1, yaxis: { ...axis, ...format(figure.unit) } };
+  const limits = visibleLimits(figure);
+  layout.shapes = [...layout.shapes, ...limits.map((limit) => ({
+    type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: limit.above, y1: limit.above, line: { dash: "dash", width: 1.2, color: colour[limit.colour] },
+  }))];
   if (second) layout.yaxis2 = { ...axis, ...format(second.unit), overlaying: "y", side: "right", showgrid: false, tickmode: "auto" };
   return { data, layout };
 }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +14,16 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.checks import CHECKS, check
+from core.settings import ROOT, process_environment
 from core.words import Verdict
+from dashboards.model import COLUMNS
+from dashboards.pages import all_panels
+from docs.screenshot import BYTES_MAX, DASHBOARDS, FIRST_SCREEN
 from report.build import build
 from report.figures import PLOTS
 from report.render import render_all
 from report.store import write_collected
-from tests.report_samples import collected, facts, passing_checks, write_panels
+from tests.report_samples import METRICS, SERVICES, collected, facts, passing_checks, write_panels
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
@@ -28,8 +35,9 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PANELS_WITH_DATA = 5
-"""`write_panels` makes six panels, one of them without data."""
+PANELS = 28
+"""Of both dashboards."""
+DAY_S = 86_400.0
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
@@ -95,7 +103,7 @@ def draw_all(page: Page) -> None:
 
 class TestPage:
     def test_draws_every_plot_that_has_data(self, seen: Opened) -> None:
-        expected = len(PLOTS) - 1 + PANELS_WITH_DATA
+        expected = len(PLOTS) - 1 + PANELS
         assert seen.page.locator(".plot").count() == expected
         assert seen.page.locator(".plot.js-plotly-plot").count() == expected
 
@@ -106,6 +114,39 @@ class TestPage:
             " && !plot.querySelector('.hm image')).map((plot) => plot.dataset.figure)"
         )
         assert empty == []
+
+    def test_shows_28_panels_and_none_of_them_empty(self, seen: Opened) -> None:
+        assert seen.page.locator("[data-panel]").count() == PANELS
+        assert seen.page.locator("[data-panel] .plot.js-plotly-plot").count() == PANELS
+        assert seen.page.get_by_text("No data", exact=True).count() == 0
+
+    def test_draws_both_heatmaps_as_heatmaps(self, seen: Opened) -> None:
+        drawn = seen.page.locator("[data-panel]", has=seen.page.locator(".hm image"))
+        assert [drawn.nth(index).get_attribute("data-panel") for index in range(drawn.count())] == [
+            "load-test-overview/k6-response-time",
+            "bottleneck-detection/service-latency-heatmap",
+        ]
+
+    def test_draws_thresholds_as_dashed_lines_and_says_them(self, seen: Opened) -> None:
+        panel = seen.page.locator('[data-panel="load-test-overview/k6-p95-latency-per-endpoint"]')
+        dashed = panel.locator(".shapelayer path").evaluate_all(
+            "lines => lines.filter((line) => (line.style.strokeDasharray || 'none') !== 'none').length"
+        )
+        assert dashed == 1  # the made-up lines reach 300 ms: above the first threshold, far below the second
+        assert panel.locator(".limits span").all_inner_texts() == ["yellow from 50 ms", "red from 500 ms"]
+
+    def test_names_every_line_of_a_panel(self, seen: Opened) -> None:
+        panel = seen.page.locator('[data-panel="bottleneck-detection/red-request-rate-per-service"]')
+        assert panel.locator(".legend tbody td:first-child").all_inner_texts() == list(SERVICES)
+
+    def test_gives_a_line_and_its_name_the_same_colour(self, seen: Opened) -> None:
+        panel = seen.page.locator('[data-panel="bottleneck-detection/red-request-rate-per-service"]')
+        names = panel.locator(".legend i").evaluate_all(
+            "all => all.map((each) => getComputedStyle(each).backgroundColor)"
+        )
+        lines = panel.locator("path.js-line").evaluate_all("all => all.map((each) => getComputedStyle(each).stroke)")
+        assert len(set(names)) == len(SERVICES)
+        assert names == lines
 
     def test_complains_about_nothing_and_loads_only_itself(self, seen: Opened, report_html: Path) -> None:
         assert seen.complaints == []
@@ -127,6 +168,75 @@ class TestPage:
     def test_text_has_the_contrast_that_accessibility_asks_for(self, seen: Opened) -> None:
         """WCAG 2 AA: 4.5 to 1 for text, measured on the colours that the browser computed."""
         assert seen.page.evaluate(CONTRAST) == []
+
+
+def places(page: Page) -> dict[str, tuple[float, float]]:
+    """Panel -> (left edge, width) as shares of the dashboard's width."""
+    found: dict[str, list[float]] = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('[data-panel]')].map((panel) => {"
+        " const [own, all] = [panel.getBoundingClientRect(), panel.parentElement.getBoundingClientRect()];"
+        " return [panel.dataset.panel, [(own.left - all.left) / all.width, own.width / all.width]]; }))"
+    )
+    return {panel: (left, width) for panel, (left, width) in found.items()}
+
+
+class TestDashboards:
+    def test_stand_on_24_columns_as_in_grafana(self, browser: Browser, report_html: Path) -> None:
+        page = opened(browser, report_html, "light", 1280).page
+        seen = places(page)
+        page.close()
+        for panel in all_panels(METRICS):
+            assert seen[panel.id] == pytest.approx((panel.grid.x / COLUMNS, panel.grid.w / COLUMNS), abs=0.02), panel.id
+
+    def test_stand_one_below_the_other_on_a_phone(self, browser: Browser, report_html: Path) -> None:
+        page = opened(browser, report_html, "light", 390).page
+        seen = places(page)
+        page.close()
+        assert set(seen.values()) == {(0, 1)}
+
+    def test_keep_the_place_of_an_empty_panel_and_say_why(self, browser: Browser, tmp_path: Path) -> None:
+        page = opened(browser, drawn_run(tmp_path, without=["Kafka: Consumer Lag"]), "light", 1280).page
+        assert page.locator("[data-panel]").count() == PANELS
+        empty = page.locator("[data-panel]", has=page.get_by_text("No data", exact=True))
+        assert empty.get_attribute("data-panel") == "load-test-overview/kafka-consumer-lag"
+        assert "it has no series" in empty.inner_text()
+        page.close()
+
+    def test_of_a_day_are_drawn_in_less_than_five_seconds(self, browser: Browser, tmp_path: Path) -> None:
+        """24 h by a sample each 5 s, thinned: from opening the page until all 28 panels stand."""
+        html = drawn_run(tmp_path, length_s=DAY_S)
+        began = time.monotonic()
+        result = opened(browser, html, "light", 1280)
+        result.page.wait_for_function("typeof draw === 'function'")
+        result.page.evaluate("Promise.all([...document.querySelectorAll('[data-panel] .plot')].map(draw))")
+        took_s = time.monotonic() - began
+        assert result.page.locator("[data-panel] .plot.js-plotly-plot").count() == PANELS
+        assert result.complaints == []
+        assert took_s < 5
+        result.page.close()
+
+
+class TestPictures:
+    def test_of_the_readme_are_taken_of_a_run_and_leave_it_alone(self, report_html: Path, tmp_path: Path) -> None:
+        """In a process of its own: this one already drives a browser."""
+        run_dir = report_html.parent
+        before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")}
+        command = [sys.executable, "-m", "docs.screenshot", str(run_dir), "--out", str(tmp_path)]
+        environment = process_environment(PYTHONPATH=str(ROOT))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        for name in (FIRST_SCREEN, DASHBOARDS):
+            picture = (tmp_path / name).read_bytes()
+            assert picture.startswith(b"\x89PNG")
+            assert 20_000 < len(picture) <= BYTES_MAX
+        assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
+
+
+def drawn_run(run_dir: Path, without: Sequence[str] = (), length_s: float = 80.0) -> Path:
+    """report.html of a run of which only the panels were kept."""
+    write_panels(run_dir, without, length_s)
+    render_all(build(facts(), None), run_dir)
+    return run_dir / "report.html"
 
 
 class TestChecksTable:
@@ -153,7 +263,7 @@ CONTRAST = """
     return [255, 255, 255];
   };
   const texts = document.querySelectorAll(
-    "h1, h2, h3, p, dt, dd, td, th, a, b, strong, summary, .badge, .state, footer"
+    "h1, h2, h3, h4, li, p, dt, dd, td, th, a, b, strong, summary, .badge, .state, footer"
   );
   return [...texts].filter((node) => node.textContent.trim() && node.offsetParent).flatMap((node) => {
     const [text, back] = [luminance(parse(getComputedStyle(node).color)), luminance(ground(node))];

@@ -110,6 +110,72 @@ class TestRules:
         )
 
 
+# promtool's notation: 120 samples, one each 5 s, so that rates are full after ten minutes.
+SERVICE = 'job="blog-service",uri="/posts"'
+TEN_A_SECOND = "0+50x120"
+ONE_A_SECOND = "0+5x120"
+WORLD = {
+    f'http_server_requests_seconds_count{{{SERVICE},status="200"}}': TEN_A_SECOND,
+    f'http_server_requests_seconds_count{{{SERVICE},status="500"}}': ONE_A_SECOND,
+    f'http_server_requests_seconds_sum{{{SERVICE},status="200"}}': ONE_A_SECOND,
+    # of ten a second: none up to 0.05 s, nine up to 0.1, all up to 0.2
+    f'http_server_requests_seconds_bucket{{{SERVICE},le="0.05"}}': "0+0x120",
+    f'http_server_requests_seconds_bucket{{{SERVICE},le="0.1"}}': "0+45x120",
+    f'http_server_requests_seconds_bucket{{{SERVICE},le="0.2"}}': TEN_A_SECOND,
+    f'http_server_requests_seconds_bucket{{{SERVICE},le="+Inf"}}': TEN_A_SECOND,
+    'jvm_memory_used_bytes{job="blog-service",area="heap",id="Tenured"}': "50+0x120",
+    'jvm_memory_max_bytes{job="blog-service",area="heap",id="Tenured"}': "200+0x120",
+    'jvm_memory_used_bytes{job="blog-service",area="nonheap",id="Metaspace"}': "70+0x120",
+    'jvm_gc_pause_seconds_count{job="blog-service"}': ONE_A_SECOND,
+    'jvm_gc_pause_seconds_sum{job="blog-service"}': "0+0.5x120",
+    'hikaricp_connections_active{job="blog-service",pool="p"}': "4+0x120",
+    'hikaricp_connections_max{job="blog-service",pool="p"}': "10+0x120",
+    'hikaricp_connections_pending{job="blog-service",pool="p"}': "2+0x120",
+}
+ANSWERS = {
+    "job:http_requests:rate5m": 11,
+    "job:http_errors:rate5m": 1,
+    "job:http_error_ratio:rate5m": 1 / 11,
+    "job:http_latency_p50:rate5m": 0.05 + 0.05 * 5 / 9,
+    "job:http_latency_p95:rate5m": 0.15,
+    "job:http_latency_p99:rate5m": 0.19,
+    "job:http_latency_avg:rate5m": 1 / 11,
+    "job:jvm_heap_usage_ratio": 0.25,
+    "job:jvm_nonheap_used_bytes": 70,
+    "job:jvm_gc_rate:rate5m": 1,
+    "job:jvm_gc_time_ratio:rate5m": 0.1,
+    "job:hikaricp_connection_usage_ratio": 0.4,
+    "job:hikaricp_pending_requests": 2,
+    "job:availability:rate5m": 1 - 1 / 11,
+    "job:latency_sli:rate5m": 10 / 11,
+}
+BY_URI = "job_uri:http_requests:rate5m"
+
+
+def recorded() -> set[str]:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return {rule["record"] for group in groups for rule in group["rules"]}
+
+
+class TestEveryRule:
+    """promtool compares floats exactly, so each claim is a bound."""
+
+    def test_has_its_answer_here(self):
+        assert recorded() == {*ANSWERS, BY_URI}
+
+    def test_answers_by_job(self, tmp_path):
+        claims = {
+            f"abs({rule} - {answer!r}) < bool 1e-9": {'{job="blog-service"}': 1} for rule, answer in ANSWERS.items()
+        }
+        expect(tmp_path, WORLD, claims)
+
+    def test_answers_by_job_and_uri(self, tmp_path):
+        expect(tmp_path, WORLD, {f"abs({BY_URI} - 11) < bool 1e-9": {f"{{{SERVICE}}}": 1}})
+
+    def test_answers_nothing_without_series(self, tmp_path):
+        expect(tmp_path, {}, {rule: {} for rule in recorded()})
+
+
 class TestScrapeConfig:
     def test_is_valid_to_prometheus(self, tmp_path):
         config = tmp_path / "prometheus.yml"

@@ -145,6 +145,16 @@ class TestEngine:
         assert ask("<html>", 502).error == "not an answer of Prometheus (status 502)"
 
 
+class TestAServerWithoutPrometheussFlags:
+    def test_is_asked_for_no_more_than_the_general_cure(self) -> None:
+        """It answers queries only, as Thanos and Mimir do; the stand-in here refuses GET."""
+        with answering(vector()) as url:
+            prometheus = Prometheus(url)
+            said = Engine(prometheus, VALUES).missing(Target("sum(rate(k6_http_reqs_total[1m]))", "x"), at=10.0)
+            prometheus.close()
+        assert said.startswith("k6_http_reqs_total has no series (given by k6's remote write: did k6 run")
+
+
 class TestPrometheusThatIsGone:
     def test_is_not_waited_for_query_by_query(self, monkeypatch: pytest.MonkeyPatch) -> None:
         prometheus = Prometheus("http://127.0.0.1:1")
@@ -178,10 +188,12 @@ class TestSource:
             ("redis_memory_used_bytes", "redis_exporter"),
             ("kafka_brokers", "kafka_exporter"),
             ("kafka_consumergroup_lag", "committed an offset"),
-            ("http_server_requests_seconds_bucket", "percentiles-histogram"),
+            ("machine_cpu_cores", "cAdvisor"),
+            ("http_server_requests_seconds_bucket", "/actuator/prometheus"),
             ("http_server_requests_seconds_count", "/actuator/prometheus"),
             ("hikaricp_connections_active", "/actuator/prometheus"),
         ],
     )
     def test_of_a_metric(self, metric: str, exporter: str) -> None:
-        assert exporter in source(metric)
+        said = source(metric)
+        assert exporter in f"{said.name}: {said.cure}"

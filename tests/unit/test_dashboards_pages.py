@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
+from core.settings import ROOT
+from dashboards import objectives
 from dashboards.generate import HERE, check_queries, datasource, generated, main, outdated, write
-from dashboards.grafana_json import DATASOURCE_UID
-from dashboards.model import COLUMNS, Kind, Panel, Target, Traffic, page
+from dashboards.grafana_json import DATASOURCE_UID, TAG
+from dashboards.model import COLUMNS, Kind, Panel, Target, Threshold, Traffic, page
 from dashboards.pages import all_panels, dashboards
 from dashboards.panels import timeseries
 from dashboards.promql import selectors
 from dashboards.variables import choose, fill
+from report.gates import ERROR_RATIO_MAX, LAG_MAX_RECORDS
 from targets.model import Metrics, load_profile
 
 PORTAL = load_profile("portal").metrics
@@ -108,6 +111,109 @@ class TestPages:
         assert {panel.title for panel in all_panels(PORTAL) if panel.needs is Traffic.EVENTS} == {
             panel.title for panel in all_panels(PORTAL) if panel.title.startswith("Kafka: ")
         }
+
+
+def limits(pattern: str) -> set[float]:
+    """Every number that the scripts' thresholds have at this place."""
+    scripts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "k6" / "scenarios").glob("*.js"))]
+    return {float(number) for script in scripts for number in re.findall(pattern, script)}
+
+
+def values(thresholds: tuple[Threshold, ...]) -> list[float]:
+    return [each.above for each in thresholds]
+
+
+class TestThresholds:
+    """From the objectives, not invented."""
+
+    def test_of_p95_are_the_strictest_and_the_loosest_objective_of_the_scripts(self) -> None:
+        found = limits(r"'p\(95\)<(\d+)'")
+        assert values(objectives.LATENCY_P95_S) == [min(found) / 1000, max(found) / 1000]
+
+    def test_of_p99_are_the_only_objective_of_the_scripts(self) -> None:
+        assert {each * 1000 for each in values(objectives.LATENCY_P99_S)} == limits(r"'p\(99\)<(\d+)'")
+
+    def test_of_failed_requests_are_the_scripts_without_the_sold_out_coupons(self) -> None:
+        sold_out = 0.5  # scenario C: 400 of 500 are refused by design
+        assert values(objectives.FAILED_RATIO) == sorted(limits(r"'rate<([\d.]+)'") - {sold_out})
+
+    def test_of_the_services_and_of_kafka_are_the_reports_gates(self) -> None:
+        assert values(objectives.SERVER_ERROR_RATIO) == [ERROR_RATIO_MAX]
+        assert values(objectives.LAG_RECORDS)[-1] == LAG_MAX_RECORDS
+
+    def test_are_on_these_panels(self) -> None:
+        found = {panel.title: values(panel.thresholds) for panel in all_panels(PORTAL) if panel.thresholds}
+        assert found == {
+            "k6: Error Rate": [0.001, 0.01],
+            "k6: p95 Latency per endpoint": [0.05, 0.5],
+            "k6: p99 Latency per endpoint": [0.5],
+            "Kafka: Consumer Lag": [1_000, 10_000],
+            "RED: Error Rate per Service": [0.001],
+            "RED: Duration p50/p95/p99": [0.5, 1],
+            "USE: Memory Saturation": [0.85, 0.95],
+            "HikariCP: Timeout Count": [1, 5],
+            "Kafka: Lag Trend": [1_000, 10_000],
+        }
+
+    def test_are_dashed_lines_where_grafana_draws_over_time(self) -> None:
+        for each in drawn_panels():
+            steps = each["fieldConfig"]["defaults"]["thresholds"]["steps"]
+            if each["type"] == "timeseries" and len(steps) > 1:
+                assert each["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] == {"mode": "dashed"}
+                assert [step["color"] for step in steps] in (["green", "red"], ["green", "yellow", "red"])
+
+
+def drawn_panels() -> list[dict[str, Any]]:
+    """All panels as they are committed."""
+    files = sorted((HERE / "json").glob("*.json"))
+    return [panel for file in files for panel in json.loads(file.read_text(encoding="utf-8"))["panels"]]
+
+
+class TestLinks:
+    TRACED = {
+        "k6: Response Time",
+        "k6: p95 Latency per endpoint",
+        "k6: p99 Latency per endpoint",
+        "Service Latency Heatmap",
+        "RED: Request Rate per Service",
+        "RED: Error Rate per Service",
+        "RED: Duration p50/p95/p99",
+        "DB Pool: Wait Time",
+    }
+
+    def test_lead_from_each_dashboard_to_the_other_with_time_and_variables(self) -> None:
+        for file in sorted((HERE / "json").glob("*.json")):
+            drawn = json.loads(file.read_text(encoding="utf-8"))
+            (link,) = drawn["links"]
+            assert (link["type"], link["keepTime"], link["includeVars"]) == ("dashboards", True, True)
+            assert set(link["tags"]) == {TAG} <= set(drawn["tags"])
+
+    def test_lead_from_latencies_to_zipkin_over_the_time_range(self) -> None:
+        urls = {}
+        for each in drawn_panels():
+            for link in (*each.get("links", []), *each["fieldConfig"]["defaults"].get("links", [])):
+                urls[each["title"]] = link["url"]
+        assert set(urls) == self.TRACED
+        for url in urls.values():
+            assert url.startswith("http://127.0.0.1:9411/zipkin/?")
+            assert "lookback=range&startTs=${__from}&endTs=${__to}" in url
+
+    def test_ask_zipkin_for_the_service_of_the_line(self) -> None:
+        """The label is one that the query leaves on its answer."""
+        for each in drawn_panels():
+            for link in each["fieldConfig"]["defaults"].get("links", []):
+                for label in re.findall(r"__field\.labels\.(\w+)", link["url"]):
+                    assert all(f"by ({label}" in target["expr"] for target in each["targets"])
+
+    def test_lead_to_the_zipkin_of_the_profile(self) -> None:
+        files = generated(PORTAL, "http://zipkin.test:9411/")
+        assert "http://zipkin.test:9411/zipkin/?" in files["json/bottleneck-detection.json"]
+
+
+class TestLegends:
+    def test_name_newest_and_highest_value_of_every_line(self) -> None:
+        legends = [each["options"]["legend"] for each in drawn_panels() if each["type"] == "timeseries"]
+        assert [legend["calcs"] for legend in legends] == [["lastNotNull", "max"]] * 23
 
 
 class TestEveryQuery:

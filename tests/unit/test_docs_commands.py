@@ -39,6 +39,7 @@ class TestCommands:
                 ["--bootstrap-servers", "--topic", "--rate", "--duration", "--metrics-port"],
             ),
             ((PYTHON, "-m", "docs.generate"), ["--check"]),
+            ((PYTHON, "-m", "docs.screenshot"), ["runs/latest", "--out"]),
             ((PYTHON, "-m", "infra.embedded"), ["up", "down", "status", "reset"]),
         ],
         ids=lambda part: Path(part[-1]).name if isinstance(part, tuple) else "",
