@@ -102,12 +102,33 @@ class ScenarioRow(Row):
     error: ErrorRow | None = None
 
 
+Stage = Literal["warm-up", "steady", "spike", "drain"]
+
+
+class StageRow(Row):
+    """What one part of the load did between two moments; without length where it never came to that."""
+
+    part: str = Field(description="a scenario's letter, or `bot`")
+    stage: Stage
+    started: Moment
+    ended: Moment
+
+
+class SpanRow(Row):
+    """A piece of a window."""
+
+    started: Moment
+    ended: Moment
+
+
 class WindowRow(Row):
     """The part of the run that a gate looks at."""
 
     name: str
     started: Moment | None = None
     ended: Moment | None = None
+    parts: tuple[str, ...] = Field(default=(), description="scenarios' letters, or `bot`")
+    spans: tuple[SpanRow, ...] = Field(default=(), description="the window's pieces")
 
 
 class GateRow(Row):
@@ -121,6 +142,11 @@ class GateRow(Row):
     observed: str
     want: str
     severity: Literal["fail", "warn"] = Field(description="warn: shown, without a say in the run's verdict")
+    claim: str = Field(default="", description="the objective in a sentence, with where it comes from")
+    line: str = Field(default="", description="the worst line of the series, which is the one judged")
+    value: Number = Field(default=None, description="its figure, in `unit`")
+    bound: Number = Field(default=None, description="in `unit`")
+    unit: str = ""
 
 
 class Bottleneck(Row):
@@ -168,6 +194,8 @@ class Report(Row):
     checks: tuple[Check, ...]
     scenarios: tuple[ScenarioRow, ...]
     gates: tuple[GateRow, ...]
+    stages: tuple[StageRow, ...] = Field(default=(), description="what each part of the load did when")
+    parts_asked: tuple[str, ...] | None = Field(default=None, description="scenarios' letters, `bot`; null: not known")
     ledger: Mapping[str, Any]
     bottleneck: Bottleneck
     versions: Mapping[str, str]

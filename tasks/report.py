@@ -20,11 +20,12 @@ from report.catalogue import catalogue
 from report.collect import collect
 from report.confirm import breach_seen_by_target
 from report.markdown import render_markdown
-from report.model import ErrorRow, Report, ScenarioRow, ThresholdRow
+from report.model import ErrorRow, Report, ScenarioRow, StageRow, ThresholdRow
 from report.prometheus import Window
 from report.render import render_all
 from report.summary import headline
 from report.terminal import print_report
+from report.windows import bot_stages, scenario_stages
 from tasks.run import Run
 from tasks.step import step
 
@@ -62,6 +63,21 @@ def write_report(run: Run) -> Report:
     return render_all(build(_facts(run), run.collected), run.directory.path)
 
 
+def stages_of(run: Run) -> list[StageRow]:
+    """What each part of the load did when.
+
+    A scenario that never began came to none of its stages; a bot whose consumers nobody watched has no drain.
+    """
+    found: list[StageRow] = []
+    for result in run.scenario_results.values():
+        ended = result.started if result.never_began else result.ended
+        found += scenario_stages(_scenario_row(result).model_copy(update={"ended": ended}), run.load)
+    if run.bot is not None:
+        drain_s = run.bot.drain.drain_s if run.bot.drain else None
+        found += bot_stages(run.load.bot, run.bot.started, run.bot.ended, drain_s)
+    return found
+
+
 def summary(run: Run, report: Report) -> str:
     """One sentence for the flow run's state."""
     return f"{headline(report)} Report: {run.directory.path / 'report.html'}"
@@ -88,8 +104,10 @@ def _facts(run: Run) -> RunFacts:
         ended=utc_now(),
         phases=[PhaseRun(row.phase, row.started, row.ended, row.note) for row in run.phases],
         checks=list(run.results.values()),
+        gates=run.gates,
         scenarios_asked=run.scenarios,
         scenarios=[_scenario_row(result) for result in run.scenario_results.values()],
+        stages=stages_of(run),
         errors=[ErrorRow.of(error) for error in run.errors],
         ledger=run.ledger,
         versions=_versions(run),
