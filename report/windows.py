@@ -14,7 +14,8 @@ from typing import Literal
 
 from core.words import Verdict
 from report.model import ScenarioRow, Stage, StageRow
-from targets.load import BotStep, Load
+from targets.load import Load
+from targets.shape import BotStep
 
 Part = Literal["a", "b", "c", "d", "e", "bot"]
 WindowName = Literal["whole", "after-warm-up", "steady", "spike", "drain"]
@@ -104,7 +105,7 @@ def bot_stages(
     rows: list[StageRow] = []
     begin = started
     for step in steps:
-        stage: Stage = "spike" if step.rate_per_s > steps[0].rate_per_s else "steady"
+        stage: Stage = "spike" if step.last_rate_per_s > steps[0].rate_per_s else "steady"
         end = max(begin, min(begin + timedelta(seconds=step.duration_s), ended))
         rows.append(StageRow(part=BOT, stage=stage, started=begin, ended=end))
         begin = end

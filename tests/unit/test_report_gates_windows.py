@@ -9,7 +9,8 @@ import pytest
 from core.words import Verdict
 from report.model import ScenarioRow, StageRow
 from report.windows import BOT, SCENARIO_PARTS, Part, PartsRun, WindowName, bot_stages, scenario_stages
-from targets.load import BotStep, load_load
+from targets.load import load_load
+from targets.shape import BotStep
 from tests.report_samples import STARTED, scenario
 
 DESIGN = load_load("design")  # A 120 + 600 + 120 s, B 600 s, D 180 + 600 + 120 s; the bot 100/s 300 s, 1,000/s 60 s
