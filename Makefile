@@ -27,7 +27,8 @@ check: $(BIN)/.installed ## lint, types and unit tests, under a minute
 	@$(BIN)/mypy
 	@$(RUN) pytest tests/unit
 
-proof: setup ## the long tables: every kill, every fault, ten healthy runs; results go to docs/
+proof: setup ## the long tables: made-up nights, every kill, every fault, ten healthy runs; results go to docs/
+	@$(RUN) tests.proof.history
 	@$(RUN) tests.proof.kills
 	@$(RUN) tests.proof.faults
 

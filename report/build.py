@@ -16,7 +16,10 @@ from core.checks import CHECKS, SCENARIOS, Check, CheckSpec, check
 from core.words import EXIT_CODES, Phase, Verdict, worst
 from report.confirm import breach_seen_by_target
 from report.gates import objective_gates, threshold_gates
-from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, ScenarioRow
+from report.measures import figures_of
+from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow
+from report.soak import soak_rows
+from report.steady import SteadyWindow
 from report.store import Collected
 
 NOT_ASKED = "not asked for"
@@ -57,6 +60,8 @@ class RunFacts:
     errors: Sequence[ErrorRow] = ()
     ledger: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    key: RunKey | None = None  # None: not to be compared
+    steady: Sequence[SteadyWindow] = ()  # parts of the load that are long enough for trends
     interrupted: int | None = None  # exit code of the signal that ended the run: 130 or 143
 
     @property
@@ -90,6 +95,9 @@ def build(facts: RunFacts, collected: Collected | None = None) -> Report:
         bottleneck=Bottleneck(evidence="Not judged by this version: no component is named, and none is cleared."),
         versions=facts.versions,
         series=collected.rows if collected else (),
+        key=facts.key,
+        figures=figures_of(facts.scenarios, collected),
+        soak=soak_rows(collected, facts.steady) if collected else (),
     )
 
 
