@@ -17,7 +17,10 @@ from core.words import EXIT_CODES, Phase, Verdict, worst
 from report.confirm import breach_seen_by_target
 from report.gate_file import Gate
 from report.gates import objective_gates, threshold_gates
-from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, ScenarioRow, StageRow
+from report.measures import figures_of
+from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
+from report.soak import soak_rows
+from report.steady import SteadyWindow
 from report.store import Collected
 from report.windows import BOT, PartsRun
 
@@ -61,6 +64,8 @@ class RunFacts:
     errors: Sequence[ErrorRow] = ()
     ledger: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    key: RunKey | None = None  # None: not to be compared
+    steady: Sequence[SteadyWindow] = ()  # parts of the load that are long enough for trends
     interrupted: int | None = None  # exit code of the signal that ended the run: 130 or 143
 
     @property
@@ -103,6 +108,9 @@ def build(facts: RunFacts, collected: Collected | None = None) -> Report:
         bottleneck=Bottleneck(evidence="Not judged by this version: no component is named, and none is cleared."),
         versions=facts.versions,
         series=collected.rows if collected else (),
+        key=facts.key,
+        figures=figures_of(facts.scenarios, collected),
+        soak=soak_rows(collected, facts.steady) if collected else (),
     )
 
 

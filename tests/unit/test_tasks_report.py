@@ -68,6 +68,9 @@ def bot(drain: Drain | None) -> BotResult:
     return BotResult(
         run_id="r",
         topic="t",
+        engine="kafka-python",
+        processes=1,
+        cpu_s=1.0,
         started=at(100),
         ended=at(130),
         steps=(),
