@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Run:
     """A run in which nothing has happened."""
     directory = RunDirectory.create(tmp_path, RUN_ID)
     backend = cast(Any, SimpleNamespace(name="embedded"))
-    return Run(Request(), load_profile("portal"), load_load("smoke"), directory, backend)
+    return Run(Request(), load_profile("portal"), load_load("smoke"), directory, backend, {})
 
 
 class TestWriteReport:
