@@ -25,9 +25,10 @@ check: $(BIN)/.installed ## lint, types and unit tests, under a minute
 	@$(BIN)/ruff format --check --quiet $(PACKAGES) || { echo "run 'make format'"; exit 1; }
 	@$(BIN)/ruff check --quiet $(PACKAGES)
 	@$(BIN)/mypy
-	@$(RUN) pytest tests/unit
+	@$(RUN) pytest -n auto tests/unit
 
-proof: setup ## the long tables: every kill, every fault, ten healthy runs, the design's load; results go to docs/
+proof: setup ## the long tables: made-up nights, kills, faults, healthy runs, the design's load; results go to docs/
+	@$(RUN) tests.proof.history
 	@$(RUN) tests.proof.kills
 	@$(RUN) tests.proof.faults
 	@$(RUN) tests.proof.design_load

@@ -18,6 +18,9 @@ NAME = "perf-suite"
 """Used for the cache directory, the control groups and the Prometheus `id` prefix."""
 
 
+SECRETS = ("SUITE_GRAFANA_CREDENTIALS",)
+"""Variables that only this process needs."""
+
 _YES_OR_NO: Mapping[str, bool | None] = {
     "yes": True,
     "true": True,
@@ -100,8 +103,8 @@ class Settings(BaseSettings):
 
 
 def process_environment(**changes: str) -> dict[str, str]:
-    """The environment for a program that the suite starts: this process' own, plus `changes`."""
-    return {**os.environ, **changes}
+    """The environment for a program that the suite starts: this process' own without its secrets, plus `changes`."""
+    return {**{name: value for name, value in os.environ.items() if name not in SECRETS}, **changes}
 
 
 def set_process_defaults(defaults: Mapping[str, str]) -> None:

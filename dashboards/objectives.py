@@ -1,6 +1,6 @@
 """Where a panel's colours change: the objectives of the scripts and of the report, and the platform's own alerts.
 
-Nothing here is invented: a test compares the objectives with `k6/scenarios/` and `report/gates.py`.
+Nothing here is invented: a test compares the objectives with `k6/scenarios/` and `targets/gates/portal.yaml`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from core.request import BackendName, PortChoice, Request
 from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
 from infra.portal_faults import FAULTS
+from report.gate_file import gates_for
 from targets.resolve import resolve
 
 EPILOG = """\
@@ -49,7 +50,8 @@ def _run(request: Request) -> int:
     """Exit code of the run; what cannot work is said before Prefect is imported, which takes seconds."""
     console = Console(stderr=True)
     try:
-        resolve(request)
+        profile, _ = resolve(request)
+        gates_for(profile, request.gates)
         return _flow_run(request)
     except SuiteError as error:
         console.print(f"[bold red]ERROR[/] {escape(str(error))}", soft_wrap=True, highlight=False)
@@ -111,4 +113,5 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
+    parser.add_argument("--gates", type=Path, metavar="FILE", help=about["gates"])
     return parser

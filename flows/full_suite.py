@@ -53,6 +53,7 @@ def full_suite(
     keep_stack: Annotated[bool, _doc("keep_stack")] = False,
     run_dir: Annotated[Path | None, _doc("run_dir")] = None,
     ports: Annotated[PortChoice, _doc("ports")] = "default",
+    gates: Annotated[Path | None, _doc("gates")] = None,
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -65,6 +66,7 @@ def full_suite(
         keep_stack=keep_stack,
         run_dir=run_dir,
         ports=ports,
+        gates=gates,
     )
     return carry_out(request)
 

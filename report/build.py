@@ -15,9 +15,14 @@ from typing import Any
 from core.checks import CHECKS, SCENARIOS, Check, CheckSpec, check
 from core.words import EXIT_CODES, Phase, Verdict, worst
 from report.confirm import breach_seen_by_target
+from report.gate_file import Gate
 from report.gates import objective_gates, threshold_gates
-from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, ScenarioRow
+from report.measures import figures_of
+from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
+from report.soak import soak_rows
+from report.steady import SteadyWindow
 from report.store import Collected
+from report.windows import BOT, PartsRun
 
 NOT_ASKED = "not asked for"
 _NEEDS_SCENARIO = {
@@ -52,26 +57,37 @@ class RunFacts:
     ended: datetime
     phases: Sequence[PhaseRun]  # those that were asked for
     checks: Sequence[Check]
+    gates: Mapping[str, Gate]  # by id
     scenarios_asked: Collection[str] = tuple(SCENARIOS)  # letters
     scenarios: Sequence[ScenarioRow] = ()
+    stages: Sequence[StageRow] = ()
     errors: Sequence[ErrorRow] = ()
     ledger: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    key: RunKey | None = None  # None: not to be compared
+    steady: Sequence[SteadyWindow] = ()  # parts of the load that are long enough for trends
     interrupted: int | None = None  # exit code of the signal that ended the run: 130 or 143
 
     @property
     def phases_asked(self) -> frozenset[Phase]:
         return frozenset(phase.id for phase in self.phases)
 
+    @property
+    def parts_asked(self) -> tuple[str, ...]:
+        """Letters of the scenarios, and the bot."""
+        scenarios = self.scenarios_asked if Phase.LOAD in self.phases_asked else ()
+        return (*scenarios, *([BOT] if Phase.KAFKA_BOT in self.phases_asked else []))
+
 
 def build(facts: RunFacts, collected: Collected | None = None) -> Report:
     """The report of a run; `collected` is None where Prometheus was never asked."""
     checks = _all_checks(facts)
-    invalid = any(item.id == "generator-valid" and item.verdict is Verdict.INVALID for item in checks)
+    invalid = generator_invalid(checks)
     if invalid:
         checks = tuple(_unless_confirmed(item, facts.scenarios, collected) for item in checks)
-    gates = objective_gates(collected, facts.scenarios, Phase.LOAD in facts.phases_asked)
-    verdict = _run_verdict(checks, gates, facts.errors)
+    run = PartsRun(facts.parts_asked, facts.scenarios, facts.stages)
+    gates = objective_gates(facts.gates, collected, run, invalid)
+    verdict = run_verdict(checks, gates, facts.errors)
     return Report(
         run_id=facts.run_id,
         verdict=verdict,
@@ -86,14 +102,24 @@ def build(facts: RunFacts, collected: Collected | None = None) -> Report:
         checks=checks,
         scenarios=tuple(_with_verdict(row, checks) for row in facts.scenarios),
         gates=(*gates, *(_like_its_scenario(gate, checks) for gate in threshold_gates(facts.scenarios))),
+        stages=tuple(facts.stages),
+        parts_asked=facts.parts_asked,
         ledger=facts.ledger,
         bottleneck=Bottleneck(evidence="Not judged by this version: no component is named, and none is cleared."),
         versions=facts.versions,
         series=collected.rows if collected else (),
+        key=facts.key,
+        figures=figures_of(facts.scenarios, collected),
+        soak=soak_rows(collected, facts.steady) if collected else (),
     )
 
 
-def _run_verdict(checks: Sequence[Check], gates: Sequence[GateRow], errors: Sequence[ErrorRow]) -> Verdict:
+def generator_invalid(checks: Sequence[Check]) -> bool:
+    """True where what k6 measured claims nothing."""
+    return any(item.id == "generator-valid" and item.verdict is Verdict.INVALID for item in checks)
+
+
+def run_verdict(checks: Sequence[Check], gates: Sequence[GateRow], errors: Sequence[ErrorRow]) -> Verdict:
     """Thresholds count through their scenario's check, the other gates for themselves."""
     said = [item.verdict for item in checks] + [gate.verdict for gate in gates if gate.severity == "fail"]
     return worst([*said, Verdict.ERROR] if errors else said)

@@ -12,7 +12,7 @@ from datetime import datetime
 import numpy as np
 
 from core.words import Verdict
-from report.gates import error_ratios, threshold_verdict
+from report.gates import threshold_verdict
 from report.model import ScenarioRow, ThresholdRow
 from report.store import Collected
 
@@ -46,7 +46,14 @@ def _latency_seen(percent: str, limit_ms: float, collected: Collected, started: 
 
 
 def _errors_seen(limit: float, collected: Collected, started: datetime, ended: datetime) -> str:
-    for service, ratio in error_ratios(collected, started, ended).items():
+    for service, ratio in _error_ratios(collected, started, ended).items():
         if ratio >= limit:
             return f"{service} itself answered {ratio:.2%} with 5xx, limit {limit:.2%}"
     return ""
+
+
+def _error_ratios(collected: Collected, started: datetime, ended: datetime) -> dict[str, float]:
+    """Service -> its 5xx answers as a share of all its answers between two moments; only services with requests."""
+    errors = {line.name: line.finite_within(started, ended).sum() for line in collected.lines("service_errors")}
+    requests = {line.name: line.finite_within(started, ended).sum() for line in collected.lines("service_requests")}
+    return {name: float(errors[name] / total) for name, total in requests.items() if total > 0 and name in errors}

@@ -1,6 +1,7 @@
 """junit.xml: one suite a phase, one case a check; names are the check ids, so that nights compare.
 
-FAIL is a failure; ERROR, INVALID and NO_DATA are errors with the verdict as their type; SKIPPED is skipped.
+FAIL is a failure; ERROR, INVALID and NO_DATA are errors with the verdict as their type; SKIPPED is skipped. A gate that
+only warns passes, with what it says as the case's output.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def render_junit(report: Report) -> str:
     _errors_case(suite, report.errors)
     gates = _suite(root, "gates", report)
     for gate in report.gates:
-        _case(gates, gate.id, gate.verdict, _gate_text(gate), gate.series)
+        if gate.severity == "warn" and gate.verdict is not Verdict.SKIPPED:
+            _warning(_case(gates, gate.id, Verdict.PASS, "", gate.series), gate)
+        else:
+            _case(gates, gate.id, gate.verdict, _gate_text(gate), gate.series)
     for element in (*root, root):
         _count(element)
     ET.indent(root)
@@ -39,16 +43,22 @@ def _suite(root: ET.Element, name: str, report: Report) -> ET.Element:
     return ET.SubElement(root, "testsuite", name=f"{SUITE}.{name}", timestamp=iso(report.started))
 
 
-def _case(suite: ET.Element, name: str, verdict: Verdict, observed: str, claim: str) -> None:
+def _case(suite: ET.Element, name: str, verdict: Verdict, observed: str, claim: str) -> ET.Element:
     case = ET.SubElement(suite, "testcase", name=name, classname=suite.attrib["name"])
     tags = {Verdict.PASS: None, Verdict.SKIPPED: "skipped", Verdict.FAIL: "failure"}
     tag = tags.get(verdict, "error")
     if tag is None:
-        return
+        return case
     outcome = ET.SubElement(case, tag, message=_xml_text(observed))
     if verdict is not Verdict.SKIPPED:
         outcome.set("type", verdict)
         outcome.text = _xml_text(claim)
+    return case
+
+
+def _warning(case: ET.Element, gate: GateRow) -> None:
+    if gate.verdict is not Verdict.PASS:
+        ET.SubElement(case, "system-out").text = _xml_text(f"warning {gate.verdict}: {_gate_text(gate)}")
 
 
 def _errors_case(suite: ET.Element, errors: Sequence[ErrorRow]) -> None:

@@ -102,12 +102,33 @@ class ScenarioRow(Row):
     error: ErrorRow | None = None
 
 
+Stage = Literal["warm-up", "steady", "spike", "drain"]
+
+
+class StageRow(Row):
+    """What one part of the load did between two moments; without length where it never came to that."""
+
+    part: str = Field(description="a scenario's letter, or `bot`")
+    stage: Stage
+    started: Moment
+    ended: Moment
+
+
+class SpanRow(Row):
+    """A piece of a window."""
+
+    started: Moment
+    ended: Moment
+
+
 class WindowRow(Row):
     """The part of the run that a gate looks at."""
 
     name: str
     started: Moment | None = None
     ended: Moment | None = None
+    parts: tuple[str, ...] = Field(default=(), description="scenarios' letters, or `bot`")
+    spans: tuple[SpanRow, ...] = Field(default=(), description="the window's pieces")
 
 
 class GateRow(Row):
@@ -121,6 +142,11 @@ class GateRow(Row):
     observed: str
     want: str
     severity: Literal["fail", "warn"] = Field(description="warn: shown, without a say in the run's verdict")
+    claim: str = Field(default="", description="the objective in a sentence, with where it comes from")
+    line: str = Field(default="", description="the worst line of the series, which is the one judged")
+    value: Number = Field(default=None, description="its figure, in `unit`")
+    bound: Number = Field(default=None, description="in `unit`")
+    unit: str = ""
 
 
 class Bottleneck(Row):
@@ -149,6 +175,93 @@ class SeriesRow(Row):
     samples: int = 0
 
 
+class RunKey(Row):
+    """What two runs must share before their figures may be compared; digests are the first 12 hex digits of SHA-256."""
+
+    target: str
+    profile: str = Field(description="digest of the target's profile without its addresses")
+    versions: Mapping[str, str] = Field(description="program or part of the target -> version")
+    load: str
+    load_numbers: str = Field(description="digest of the load's numbers")
+    scenarios: str = Field(description="letters")
+    phases: str
+    scripts: str = Field(description="digest of the k6 scripts")
+    backend: str
+    machine: str = Field(description="architecture, processor, number of processors, memory")
+    suite: str = Field(description="version of the suite")
+
+
+Change = Literal["worse", "better", "same", "unknown"]
+
+
+class ShiftRow(Row):
+    """One figure against comparable runs before it; a change of 0.1 is 10 % more."""
+
+    figure: str = Field(description="<scenario or service>/<measure>")
+    title: str
+    unit: str
+    change: Change
+    before: Number = Field(default=None, description="geometric mean of the earlier runs")
+    after: Number = Field(default=None, description="geometric mean of the newest runs")
+    relative: Number = Field(default=None, description="relative change")
+    low: Number = Field(default=None, description="lower end of the change's interval")
+    high: Number = None
+    confidence: Number = Field(default=None, description="of the interval, 0 to 1")
+    runs: int = Field(default=0, description="newest runs that the change is about")
+    runs_before: int = Field(default=0, description="passing runs that it is compared with")
+    note: str = ""
+
+
+class Regression(Row):
+    """A figure that became worse and has not come back."""
+
+    shift: ShiftRow
+    since: str = Field(description="first run at the new level")
+    announced: bool = Field(description="said to somebody, by this run or by an earlier one")
+    news: bool = Field(description="said by this run for the first time")
+    acknowledged: str = Field(default="", description="who knows of it until when and why; empty: nobody")
+
+
+class RegressionGroup(Row):
+    """Regressions of one scenario or service: one headline, the others beneath it."""
+
+    about: str
+    headline: Regression
+    beneath: tuple[Regression, ...] = ()
+    news: bool
+
+
+class Comparison(Row):
+    """This run against the passing runs before it that share its key."""
+
+    baseline: tuple[str, ...] = Field(default=(), description="run ids, oldest first")
+    shifts: tuple[ShiftRow, ...] = ()
+    regressions: tuple[RegressionGroup, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="why nothing could be compared, what could not be read")
+
+
+class SoakRow(Row):
+    """The trend of one line in one steady window."""
+
+    window: WindowRow
+    series: str
+    name: str = Field(description="the line's labels, such as the service")
+    title: str
+    unit: str
+    trend: Literal["grows", "fills", "unclear", "level", "falls", "no data"] = Field(
+        description="grows: still growing at the end; fills: grew and came to rest; unclear: cannot be told apart yet"
+    )
+    per_hour: Number = None
+    low: Number = Field(default=None, description="lower end of the slope's 95 % interval, per hour")
+    high: Number = None
+    per_1000_requests: Number = None
+    at_end: Number = Field(default=None, description="level at the end of the window")
+    limit: Number = None
+    hours_left: Number = Field(default=None, description="until the limit at this slope; null where none is known")
+    hours_left_at_least: Number = Field(default=None, description="at the upper end of the slope's interval")
+    notes: tuple[str, ...] = Field(default=(), description="restarts and gaps")
+
+
 class Report(Row):
     """All that a run says about itself."""
 
@@ -168,10 +281,16 @@ class Report(Row):
     checks: tuple[Check, ...]
     scenarios: tuple[ScenarioRow, ...]
     gates: tuple[GateRow, ...]
+    stages: tuple[StageRow, ...] = Field(default=(), description="what each part of the load did when")
+    parts_asked: tuple[str, ...] | None = Field(default=None, description="scenarios' letters, `bot`; null: not known")
     ledger: Mapping[str, Any]
     bottleneck: Bottleneck
     versions: Mapping[str, str]
     series: tuple[SeriesRow, ...] = ()
+    key: RunKey | None = Field(default=None, description="null in reports of earlier versions")
+    figures: Mapping[str, float] = Field(default_factory=dict, description="what later runs are compared with")
+    comparison: Comparison | None = None
+    soak: tuple[SoakRow, ...] = ()
 
     @property
     def duration_s(self) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.checks import SCENARIOS, Check
 from core.words import Verdict
-from report.model import Report, ScenarioRow
+from report.model import GateRow, Report, ScenarioRow
 
 SIGNS = {
     Verdict.PASS: "✓",
@@ -47,7 +48,11 @@ def headline(report: Report) -> str:
         case Verdict.PASS:
             return "Everything that was asked for held, and every claim was read back."
         case Verdict.FAIL:
-            gates = sum(gate.verdict is Verdict.FAIL for gate in report.gates if not gate.id.startswith("k6-"))
+            gates = sum(
+                gate.verdict is Verdict.FAIL and gate.severity == "fail"
+                for gate in report.gates
+                if not gate.id.startswith("k6-")
+            )
             return f"{plural(count[Verdict.FAIL] + gates, 'claim')} did not hold."
         case Verdict.ERROR:
             return "A part that was asked for could not run."
@@ -71,12 +76,25 @@ def next_steps(report: Report) -> list[Step]:
         for check in report.checks
         if check.verdict is verdict and not check.observed.startswith(_BLOCKED)
     ]
-    steps += [
-        Step(gate.verdict, gate.id, f"{gate.observed}, wanted {gate.want}")
-        for gate in report.gates
-        if gate.verdict in _RANK and not gate.id.startswith("k6-")
-    ]
+    steps += _gate_steps([gate for gate in report.gates if gate.verdict in _RANK and not gate.id.startswith("k6-")])
     return steps or [_when_all_is_well(report)]
+
+
+def _gate_steps(gates: Sequence[GateRow]) -> list[Step]:
+    """One step a gate; those that say the same, as that Prometheus did not answer, are one."""
+    alike: dict[tuple[Verdict, str], list[GateRow]] = {}
+    for gate in gates:
+        alike.setdefault((gate.verdict, gate.observed), []).append(gate)
+    return [
+        Step(verdict, ", ".join(gate.id for gate in same), f"{observed}{_wanted(same)}")
+        for (verdict, observed), same in alike.items()
+    ]
+
+
+def _wanted(same: Sequence[GateRow]) -> str:
+    bound = f", wanted {same[0].want}" if len(same) == 1 else ""
+    warning = all(gate.severity == "warn" for gate in same)
+    return bound + (" (a warning, without a say in the verdict)" if warning else "")
 
 
 def blocked_count(report: Report) -> int:

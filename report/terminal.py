@@ -31,12 +31,19 @@ def print_report(report: Report, run_dir: Path, console: Console) -> None:
         console.print(
             f"{plural(len(skipped), 'check')} skipped: {escape(', '.join(check.id for check in skipped))}", style="dim"
         )
-    console.print(f"\n{_word(report.verdict)}  {escape(headline(report))}  [dim]{duration(report.duration_s)}[/dim]")
+    console.print(
+        f"\n{verdict_word(report.verdict)}  {escape(headline(report))}  [dim]{duration(report.duration_s)}[/dim]"
+    )
     for step in next_steps(report)[:STEPS_SHOWN]:
-        console.print(f"  {_word(step.verdict)} [bold]{escape(step.title)}[/bold] {escape(step.text)}")
+        console.print(f"  {verdict_word(step.verdict)} [bold]{escape(step.title)}[/bold] {escape(step.text)}")
     if blocked := blocked_count(report):
         console.print(f"  {blocked} more could not be looked at because of these", style="dim")
     console.print(f"report  {escape(str(run_dir / 'report.html'))}", soft_wrap=True)
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """The verdict with its sign and colour, as rich markup."""
+    return f"[bold {_COLOURS[verdict]}]{SIGNS[verdict]} {verdict}[/]"
 
 
 def _table(report: Report) -> Table:
@@ -45,9 +52,5 @@ def _table(report: Report) -> Table:
         table.add_column(column, overflow="fold")
     for check in report.checks:
         if check.verdict is not Verdict.SKIPPED:
-            table.add_row(_word(check.verdict), escape(check.id), escape(check.observed))
+            table.add_row(verdict_word(check.verdict), escape(check.id), escape(check.observed))
     return table
-
-
-def _word(verdict: Verdict) -> str:
-    return f"[bold {_COLOURS[verdict]}]{SIGNS[verdict]} {verdict}[/]"

@@ -15,11 +15,14 @@ Model = TypeVar("Model", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
 
-def read_document(path: Path, model: type[Model]) -> Model:
-    """The document at `path` as `model`; ConfigError with file and line for everything that is wrong with it."""
+def read_document(path: Path, model: type[Model], context: Any = None) -> Model:
+    """The document at `path` as `model`; ConfigError with file and line for everything that is wrong with it.
+
+    `context` is what the model's own validators compare it with.
+    """
     node, content = _parse(path)
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context=context)
     except ValidationError as error:
         problems = [_problem(node, dict(detail)) for detail in error.errors()]
         first = problems[0][0]
@@ -89,7 +92,8 @@ def _problem(root: yaml.Node, detail: dict[str, Any]) -> tuple[int, str]:
         return _line(root, location), f"unknown key '{key}'"
     if detail["type"] == "missing":
         return _line(root, location), f"missing key '{key}'"
-    found = "" if key.endswith("password") else f" (found {detail['input']!r:.80})"
+    hidden = key.endswith("password") or isinstance(detail["input"], dict)
+    found = "" if hidden else f" (found {detail['input']!r:.80})"
     return _line(root, location), f"'{key}': {detail['msg'].removeprefix('Value error, ')}{found}"
 
 

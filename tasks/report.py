@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 from rich.console import Console
 
 from core.checks import SCENARIOS
+from core.errors import known_error
 from core.ports import ServiceId
 from core.rundir import utc_now
+from core.settings import ROOT
 from infra.embedded.programs import ProgramId, ensure
 from infra.embedded.programs import versions as program_versions
 from infra.prometheus.scrape import SCRAPE_INTERVAL_S
@@ -19,12 +22,18 @@ from report.build import PhaseRun, RunFacts, build
 from report.catalogue import catalogue
 from report.collect import collect
 from report.confirm import breach_seen_by_target
+from report.history import FOLDER as HISTORY
+from report.key import digest, digest_of_files, machine_class, suite_version
 from report.markdown import render_markdown
-from report.model import ErrorRow, Report, ScenarioRow, ThresholdRow
+from report.model import ErrorRow, Report, RunKey, ScenarioRow, StageRow, ThresholdRow
 from report.prometheus import Window
+from report.remember import remember
 from report.render import render_all
+from report.soak_series import soak_series
+from report.steady import SteadyWindow, bot_window, steady_windows
 from report.summary import headline
 from report.terminal import print_report
+from report.windows import bot_stages, scenario_stages
 from tasks.run import Run
 from tasks.step import step
 
@@ -41,7 +50,8 @@ def collect_from_prometheus(run: Run) -> None:
     step_s = max(SCRAPE_INTERVAL_S, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
     window = Window(started, ended)
-    run.collected = collect(url, window, step_s, catalogue(run.profile, run.run_id), run.run_id, run.directory.path)
+    specs = (*catalogue(run.profile, run.run_id), *soak_series(run.profile))
+    run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path)
 
 
 def slow_by_its_own_account(run: Run) -> dict[str, str]:
@@ -58,8 +68,29 @@ def slow_by_its_own_account(run: Run) -> dict[str, str]:
 
 @step
 def write_report(run: Run) -> Report:
-    """report.json first, then what is drawn from it."""
-    return render_all(build(_facts(run), run.collected), run.directory.path)
+    """Compared with the history and kept there; then report.json first, and what is drawn from it."""
+    report = build(_facts(run), run.collected)
+    try:
+        report = remember(report, run.directory.path.parent / HISTORY, report.ended.date())
+    except Exception as error:  # noqa: BLE001 - a run's report does not hang on its history
+        row = ErrorRow.of(known_error(error, "history"))
+        report = report.model_copy(update={"errors": (*report.errors, row)})
+    return render_all(report, run.directory.path)
+
+
+def stages_of(run: Run) -> list[StageRow]:
+    """What each part of the load did when.
+
+    A scenario that never began came to none of its stages; a bot whose consumers nobody watched has no drain.
+    """
+    found: list[StageRow] = []
+    for result in run.scenario_results.values():
+        ended = result.started if result.never_began else result.ended
+        found += scenario_stages(_scenario_row(result).model_copy(update={"ended": ended}), run.load)
+    if run.bot is not None:
+        drain_s = run.bot.drain.drain_s if run.bot.drain else None
+        found += bot_stages(run.load.bot, run.bot.started, run.bot.ended, drain_s)
+    return found
 
 
 def summary(run: Run, report: Report) -> str:
@@ -79,6 +110,7 @@ def publish(run: Run, report: Report) -> None:
 
 
 def _facts(run: Run) -> RunFacts:
+    scenarios, versions = [_scenario_row(result) for result in run.scenario_results.values()], _versions(run)
     return RunFacts(
         run_id=run.run_id,
         target=run.profile.name,
@@ -88,13 +120,40 @@ def _facts(run: Run) -> RunFacts:
         ended=utc_now(),
         phases=[PhaseRun(row.phase, row.started, row.ended, row.note) for row in run.phases],
         checks=list(run.results.values()),
+        gates=run.gates,
         scenarios_asked=run.scenarios,
-        scenarios=[_scenario_row(result) for result in run.scenario_results.values()],
+        scenarios=scenarios,
+        stages=stages_of(run),
         errors=[ErrorRow.of(error) for error in run.errors],
         ledger=run.ledger,
-        versions=_versions(run),
+        versions=versions,
+        key=_key(run, versions),
+        steady=_steady(run, scenarios),
         interrupted=128 + run.stopped_by if run.stopped_by else None,
     )
+
+
+def _key(run: Run, versions: Mapping[str, str]) -> RunKey:
+    """What makes another run comparable with this one."""
+    scripts = ROOT / "k6"
+    return RunKey(
+        target=run.profile.name,
+        profile=digest(run.profile.model_dump_json(exclude={"addresses", "description"})),
+        versions=versions,
+        load=run.load.name,
+        load_numbers=digest(run.load.model_dump_json(exclude={"description"})),
+        scenarios="".join(run.scenarios),
+        phases=" ".join(run.request.phases),
+        scripts=digest_of_files(scripts.rglob("*.js"), scripts),
+        backend=run.backend.name,
+        machine=machine_class(),
+        suite=suite_version(),
+    )
+
+
+def _steady(run: Run, scenarios: Sequence[ScenarioRow]) -> tuple[SteadyWindow, ...]:
+    of_bot = bot_window(run.load.bot, run.bot.started, run.bot.ended) if run.bot else ()
+    return (*steady_windows(run.load, scenarios), *of_bot)
 
 
 def _versions(run: Run) -> dict[str, str]:

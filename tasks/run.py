@@ -19,6 +19,7 @@ from dashboards.sampler import Samples
 from infra.stack import Backend, Identity
 from infra.verify.tracing import TraceProbes
 from k6.model import ScenarioResult
+from report.gate_file import Gate
 from report.store import Collected
 from targets.adapter import Fixtures, LoadUser
 from targets.load import Load
@@ -46,13 +47,20 @@ class Run:
     """
 
     def __init__(
-        self, request: Request, profile: Profile, load: Load, directory: RunDirectory, backend: Backend
+        self,
+        request: Request,
+        profile: Profile,
+        load: Load,
+        directory: RunDirectory,
+        backend: Backend,
+        gates: Mapping[str, Gate],
     ) -> None:
         self.request = request
         self.profile = profile
         self.load = load
         self.directory = directory
         self.backend = backend
+        self.gates = gates
         self.endpoints: Endpoints = profile.endpoints()
         self.started = utc_now()
         self.stop = threading.Event()

@@ -21,9 +21,12 @@ from dashboards.sampler import PanelSamples, Samples
 from dashboards.variables import choose
 from report.build import PhaseRun, RunFacts
 from report.catalogue import SeriesSpec, catalogue
-from report.model import ScenarioRow, SeriesRow, ThresholdRow
+from report.gate_file import gates_for
+from report.model import ScenarioRow, SeriesRow, StageRow, ThresholdRow
 from report.prometheus import Line, Window
 from report.store import Collected, frame_of
+from report.windows import bot_stages, scenario_stages
+from targets.load import load_load
 from targets.model import load_profile
 
 RUN_ID = "20260301T020000Z-portal-smoke-a1b2"
@@ -85,6 +88,13 @@ def scenarios() -> list[ScenarioRow]:
     ]
 
 
+def stages() -> list[StageRow]:
+    """When the scenarios of `scenarios()` and a bot of 30 s from 130 s on did what, as the smoke load plans it."""
+    load, bot = load_load("smoke"), STARTED + timedelta(seconds=130)
+    of_bot = bot_stages(load.bot, bot, bot + timedelta(seconds=30), drain_s=2)
+    return [*(stage for row in scenarios() for stage in scenario_stages(row, load)), *of_bot]
+
+
 def facts(**changes: object) -> RunFacts:
     """A run in which everything that was asked for held."""
     given: dict[str, object] = {
@@ -99,7 +109,9 @@ def facts(**changes: object) -> RunFacts:
             for i, phase in enumerate(Phase)
         ],
         "checks": passing_checks(),
+        "gates": gates_for(load_profile("portal")).gates,
         "scenarios": scenarios(),
+        "stages": stages(),
         "ledger": {"coupons": {"answered 200": 100, "rows": 100, "members": 100, "stock": 100}},
         "versions": {"MySQL": "MariaDB 10.11 stands in for MySQL 8.0", "k6": "v1.8.1", "Kafka": "4.1.1"},
     }
@@ -205,6 +217,10 @@ _PANEL_SCALES = {
 _SHAPES = {"1/s": 120.0, "s": 0.04, "ratio": 0.2, "bytes": 180e6, "records": 40.0, "count": 8.0}
 
 
+_SMALL = {"pool_active": 0.4, "redis_misses": 0.02}
+"""What is a small part of its counterpart on a good night."""
+
+
 def _made_up(spec: SeriesSpec) -> list[Line]:
     steps = np.arange(round((WINDOW.ended - WINDOW.started).total_seconds() / STEP_S) + 1)
     wave = np.where((steps > 5) & (steps < 25), 0.6 + 0.4 * np.sin(steps / 2.3), 0.05)
@@ -212,6 +228,7 @@ def _made_up(spec: SeriesSpec) -> list[Line]:
         wave = wave * 0
     if spec.id == "service_memory":
         wave = wave * 0 + 0.8
+    wave = wave * _SMALL.get(spec.id, 1.0)
     return [
         line((wave * _SHAPES[spec.unit] / (1 + position / 2)).tolist(), **labels)
         for position, labels in enumerate(_labels(spec))

@@ -61,7 +61,7 @@ class TestProvisioning:
     def run(self, tmp_path: Path) -> Run:
         """A smoke run of which A and B are over."""
         directory = RunDirectory.create(tmp_path, RUN)
-        run = Run(Request(), load_profile("portal"), load_load("smoke"), directory, cast(Any, Backend("embedded")))
+        run = Run(Request(), load_profile("portal"), load_load("smoke"), directory, cast(Any, Backend("embedded")), {})
         run.scenario_results = {"a": scenario("a", START, START + 40), "b": scenario("b", START + 40, END)}
         run.samples = Samples(tuple(PanelSamples(each, State.LIVE, 3, 3, "", "") for each in PANELS), ())
         return run

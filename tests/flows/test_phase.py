@@ -22,7 +22,7 @@ from tasks.run import Run
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     directory = RunDirectory.create(tmp_path, "20261122T020000Z-portal-smoke-abcd")
-    return Run(Request(), load_profile("portal"), load_load("smoke"), directory, cast(Backend, None))
+    return Run(Request(), load_profile("portal"), load_load("smoke"), directory, cast(Backend, None), {})
 
 
 def state_of(phase: Phase, body: Any, run: Run) -> str:

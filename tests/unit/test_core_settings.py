@@ -38,6 +38,10 @@ class TestProcessEnvironment:
         environment = process_environment(CHANGED="after")
         assert (environment["KEPT"], environment["CHANGED"]) == ("1", "after")
 
+    def test_does_not_hand_secrets_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SUITE_GRAFANA_CREDENTIALS", "a token")
+        assert "a token" not in process_environment().values()
+
     def test_default_does_not_overrule_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SET_BY_USER", "mine")
         monkeypatch.setenv("NOT_SET", "to be deleted")

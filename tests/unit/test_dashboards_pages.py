@@ -20,10 +20,11 @@ from dashboards.pages import all_panels, dashboards
 from dashboards.panels import timeseries
 from dashboards.promql import selectors
 from dashboards.variables import choose, fill
-from report.gates import ERROR_RATIO_MAX, LAG_MAX_RECORDS
+from report.gate_file import gates_for
 from targets.model import Metrics, load_profile
 
 PORTAL = load_profile("portal").metrics
+GATES = gates_for(load_profile("portal")).gates
 DIALECTS = {
     "docker: application on series, a name a container": PORTAL,
     "portal-universe": load_profile("portal-universe").metrics,
@@ -138,8 +139,8 @@ class TestThresholds:
         assert values(objectives.FAILED_RATIO) == sorted(limits(r"'rate<([\d.]+)'") - {sold_out})
 
     def test_of_the_services_and_of_kafka_are_the_reports_gates(self) -> None:
-        assert values(objectives.SERVER_ERROR_RATIO) == [ERROR_RATIO_MAX]
-        assert values(objectives.LAG_RECORDS)[-1] == LAG_MAX_RECORDS
+        assert values(objectives.SERVER_ERROR_RATIO) == [GATES["server-error-ratio"].bound / 100]
+        assert values(objectives.LAG_RECORDS)[-1] == GATES["kafka-lag-max"].bound
 
     def test_are_on_these_panels(self) -> None:
         found = {panel.title: values(panel.thresholds) for panel in all_panels(PORTAL) if panel.thresholds}

@@ -15,7 +15,7 @@ from core.settings import ROOT
 from dashboards.pages import all_panels
 from flows.cli import parse
 from infra.portal_faults import FAULTS
-from report.gates import OBJECTIVES
+from report.gate_file import gates_for
 from targets.load import load_load
 from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, RouteName, load_profile
 from tests.proof.faults import EXPECTED
@@ -92,7 +92,7 @@ class TestScenarioPage:
 
     def test_knows_the_checks_and_faults_that_it_names(self, letter: str) -> None:
         for check, *_, fault in rows(PAGES[letter], "check"):
-            assert check.strip("`") in {*CHECKS, *(gate.id for gate in OBJECTIVES)}
+            assert check.strip("`") in {*CHECKS, *gates_for(load_profile("portal")).gates}
             assert not fault or fault.strip("`").removeprefix("--fault ") in FAULTS
 
     def test_knows_the_panels_and_logs_that_it_names(self, letter: str) -> None:

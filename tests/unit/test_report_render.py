@@ -105,8 +105,10 @@ class TestJunit:
 
     def test_counts_what_it_holds(self) -> None:
         root = ET.fromstring(render_junit(bad()))
-        # 1 FAIL; 1 INVALID, 3 NO_DATA and the error; 1 SKIPPED.
-        assert (root.attrib["failures"], root.attrib["errors"], root.attrib["skipped"]) == ("1", "5", "1")
+        gates = sum(gate.verdict is Verdict.SKIPPED for gate in bad().gates)
+        # 1 FAIL; 1 INVALID, 3 NO_DATA and the error; 1 SKIPPED, and the gates whose window this load does not have.
+        skipped = str(1 + gates)
+        assert (root.attrib["failures"], root.attrib["errors"], root.attrib["skipped"]) == ("1", "5", skipped)
 
     def test_names_are_the_same_on_a_good_and_on_a_bad_night(self) -> None:
         def names(report: Report) -> list[str]:
@@ -139,6 +141,14 @@ class TestPage:
         assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", own) == []
         assert re.findall(r"@import|url\(", own) == []
         assert "<link" not in own.replace('<link rel="icon" href="data:,">', "")
+
+    def test_leads_to_the_dashboards_in_grafana(self, tmp_path: Path) -> None:
+        report = good()
+        links = {"load-test-overview": "http://127.0.0.1:3000/d/load-test-overview?from=1&to=2", "bad": "javascript:1"}
+        checks = [row.model_copy(update={"evidence": {"links": links}}) for row in report.checks]
+        page = self.page(tmp_path, report.model_copy(update={"checks": checks}), collected())
+        assert '<a href="http://127.0.0.1:3000/d/load-test-overview?from=1&amp;to=2">load-test-overview</a>' in page
+        assert 'href="javascript' not in page
 
     def test_writes_what_was_seen_as_text_never_as_markup(self, tmp_path: Path) -> None:
         page = self.page(tmp_path, bad(), collected())

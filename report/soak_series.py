@@ -1,0 +1,65 @@
+"""Series that only a trend needs: when each process started, how long the stores run, disks and limits."""
+
+from __future__ import annotations
+
+import json
+
+from report.catalogue import SeriesSpec
+from targets.model import Profile
+
+
+def soak_series(profile: Profile) -> tuple[SeriesSpec, ...]:
+    """To be collected beside the catalogue."""
+    label = profile.metrics.service_label
+    services = "|".join(service.replace(".", r"\.") for service in profile.metrics.services)
+    chosen = f"{label}=~{json.dumps(services)}"
+    return (
+        SeriesSpec(
+            "process_start",
+            "soak",
+            "Start of the process",
+            "s",
+            "When each service's process started, in seconds since 1970; another value is a restart.",
+            f"max by ({label}) (process_start_time_seconds{{{chosen}}})",
+        ),
+        SeriesSpec(
+            "mysql_uptime",
+            "soak",
+            "Uptime of the database",
+            "s",
+            "Seconds since the database started; a fall is a restart.",
+            "min(mysql_global_status_uptime)",
+        ),
+        SeriesSpec(
+            "redis_uptime",
+            "soak",
+            "Uptime of Redis",
+            "s",
+            "Seconds since Redis started; a fall is a restart.",
+            "min(redis_uptime_in_seconds)",
+        ),
+        SeriesSpec(
+            "redis_memory_max",
+            "soak",
+            "Memory that Redis may use",
+            "bytes",
+            "Redis' own limit on its data; 0 is none.",
+            "sum(redis_memory_max_bytes)",
+        ),
+        SeriesSpec(
+            "disk_used",
+            "soak",
+            "Disk in use",
+            "bytes",
+            "Bytes in use on each disk of the machine, from cAdvisor.",
+            'max by (device) (container_fs_usage_bytes{id="/"})',
+        ),
+        SeriesSpec(
+            "disk_size",
+            "soak",
+            "Size of the disk",
+            "bytes",
+            "Size of each disk of the machine, from cAdvisor.",
+            'max by (device) (container_fs_limit_bytes{id="/"})',
+        ),
+    )
