@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from core.checks import SCENARIOS, Check, check
@@ -82,7 +82,7 @@ def draw_panels(run: Run) -> None:
         now_s = utc_now().timestamp()
         scraped = partial(_newest_s, engine.prometheus, "min(timestamp(kafka_consumergroup_lag))")
         wait_for(scraped, lambda newest_s: newest_s > now_s, timeout_s=2 * SCRAPE_INTERVAL_S, every_s=0.2)
-        _draw(run, engine, run.samples, utc_now())
+        _draw(run, engine, run.samples, utc_now() + timedelta(seconds=SCRAPE_INTERVAL_S))  # so that a step holds it
 
 
 def _newest_s(prometheus: Prometheus, expr: str) -> float:
