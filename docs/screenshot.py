@@ -31,7 +31,7 @@ QUIET = (
     "--disable-background-networking",
 )
 WIDTH, HEIGHT = 1280, 900
-BYTES_MAX = 300_000
+BYTES_MAX = 400_000
 """A README's picture is loaded by everyone who opens it."""
 FIRST_SCREEN, DASHBOARDS = "report.png", "dashboards.png"
 EVERY_PANEL = "[...document.querySelectorAll('[data-panel] .plot')]"

@@ -23,20 +23,30 @@ from tests.made_up import Line, write
 READY_S = 20.0
 NATIVE_HISTOGRAMS = "--enable-feature=native-histograms"
 REMOTE_WRITE = "--web.enable-remote-write-receiver"
+SCRAPES_NOTHING: Mapping[str, Any] = {"scrape_configs": []}
 WORLDS_APART_S = 1800
 """More than the longest range of a query before and after: one world does not see the other."""
+
+
+def make_blocks(installed: Installed, folder: Path, openmetrics: str) -> None:
+    """Put samples of the past into `folder`/data, before a server runs over it."""
+    (folder / "series.txt").write_text(openmetrics, encoding="utf-8")
+    blocks = ["tsdb", "create-blocks-from", "openmetrics", str(folder / "series.txt"), str(folder / "data")]
+    promtool = str(installed.path.with_name("promtool"))
+    subprocess.run([promtool, *blocks], check=True, capture_output=True, env=process_environment(**installed.env))
 
 
 @contextmanager
 def prometheus_at(
     installed: Installed,
     folder: Path,
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] = SCRAPES_NOTHING,
     features: Sequence[str] = (NATIVE_HISTOGRAMS, REMOTE_WRITE),
+    port: int | None = None,
 ) -> Iterator[str]:
-    """A Prometheus on a free port; its URL."""
+    """A Prometheus over `folder`/data, by default on a free port; its URL."""
     (folder / "prometheus.yml").write_text(httpx.Response(200, json=config).text, encoding="utf-8")
-    port = free_port()
+    port = port or free_port()
     arguments = [
         str(installed.path),
         f"--config.file={folder / 'prometheus.yml'}",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.settings import ROOT
 from infra.embedded.programs import ProgramId, ensure
-from tests.prometheus_server import make_blocks, prometheus_at
+from tests.prometheus_process import make_blocks, prometheus_at
 
 SERIES = 100
 STEP_S = 5

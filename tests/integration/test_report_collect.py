@@ -24,7 +24,7 @@ from report.collect import collect
 from report.prometheus import Window
 from report.store import Collected, load_collected
 from targets.model import load_profile
-from tests.prometheus_server import free_port, make_blocks, prometheus_at
+from tests.prometheus_process import free_port, make_blocks, prometheus_at
 from tests.report_samples import facts, scenario
 
 RUN_ID = "20260301T020000Z-portal-smoke-a1b2"
@@ -181,11 +181,11 @@ class TestPrometheusThatGoesAway:
         copy, port = folder / "again", free_port()
         shutil.copytree(folder / "data", copy / "data", ignore=shutil.ignore_patterns("lock"))
         found: list[Collected] = []
-        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port) as url:
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port=port) as url:
             assert collect(url, DAY, STEP_S, SPECS, RUN_ID, patience_s=0).rows
         asking = threading.Thread(target=lambda: found.append(collect(url, DAY, STEP_S, SPECS, RUN_ID)))
         asking.start()
-        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port):
+        with prometheus_at(programs[ProgramId.PROMETHEUS], copy, port=port):
             asking.join(timeout=60)
         assert [row.id for row in found[0].rows if row.state == "data"] == [
             "service_requests",
