@@ -51,8 +51,11 @@ class Files:
         )
 
 
-def k6_arguments(request: ScenarioRequest, files: Files, api: str) -> list[str]:
-    """The command line; the labels of corrections 21 are tags of every sample. `api` is `host:port`."""
+def k6_arguments(request: ScenarioRequest, files: Files, api: str, *, paused: bool = False) -> list[str]:
+    """The command line; the labels of corrections 21 are tags of every sample. `api` is `host:port`.
+
+    A `paused` k6 makes itself ready and waits to be let go over its API (start_gate.py).
+    """
     name = scenario_name(request.scenario)
     return [
         *dies_with_its_parent(),
@@ -63,6 +66,7 @@ def k6_arguments(request: ScenarioRequest, files: Files, api: str) -> list[str]:
         "--no-usage-report",
         f"--config={files.config}",
         f"--address={api}",
+        *(["--paused"] if paused else []),
         "--log-format=json",
         f"--tag=run_id={request.run_id}",
         f"--tag=scenario={name}",

@@ -35,7 +35,8 @@ class ScenarioRequest:
     k6: K6Program
     out_dir: Path
     remote_write_url: str | None  # None: no series are written
-    generator: str = "1"
+    generator: int = 1  # which of `generators` this one is, from 1
+    generators: int = 1
     tokens: tuple[str, ...] = ()  # C: of the pool's users in their order; empty: the script logs them in
 
 

@@ -113,8 +113,23 @@ def plan_document(request: ScenarioRequest) -> dict[str, Any]:
         "product_id": request.product_id,
         "herd_starts_s": herd_starts_s(profile) if request.scenario == "e" else None,
         "setup_timeout_s": SETUP_TIMEOUT_S,
+        "share": _share(request),
         "tokens": list(request.tokens),
     }
+
+
+def _share(request: ScenarioRequest) -> Mapping[str, str]:
+    """The share of one generator among several, as k6's options; empty for one alone.
+
+    k6 deals VUs and iterations out among the segments and numbers them over all of them, so that no two generators have
+    a user or an iteration in common.
+    """
+    n = request.generators
+    if n == 1:
+        return {}
+    ends = ["0", *(f"{i}/{n}" for i in range(1, n)), "1"]
+    segment = f"{ends[request.generator - 1]}:{ends[request.generator]}"
+    return {"executionSegment": segment, "executionSegmentSequence": ",".join(ends)}
 
 
 def _pool(pool: UserPool) -> Mapping[str, Any]:

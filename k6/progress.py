@@ -40,6 +40,10 @@ class ProgressReader:
     def close(self) -> None:
         self._client.close()
 
+    def restart(self) -> None:
+        """The load begins now, not when k6 was started."""
+        self._started = time.monotonic()
+
     def read(self) -> Progress | None:
         """None while k6 has nothing to say yet, or no longer."""
         try:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from core.errors import SetupError
 from core.rundir import utc_now
@@ -27,6 +28,7 @@ from k6.model import Progress, ScenarioRequest, ScenarioResult
 from k6.plan import GRACEFUL_STOP_S, SETUP_TIMEOUT_S, plan_document, planned_s, scenario_name
 from k6.progress import ProgressReader, free_address
 from k6.result import Ending, scenario_result
+from k6.start_gate import PausedK6, StartGate
 from targets.guard import refuse_unless_loopback, require_loopback
 
 log = logging.getLogger("k6")
@@ -39,10 +41,20 @@ OVERTIME_S = 60.0
 """A k6 that runs longer than setup, load and graceful stop may take, and this, hangs."""
 
 
+class Stop(Protocol):
+    """What ends a run early: a threading.Event, or one that several processes share."""
+
+    def wait(self, timeout: float, /) -> bool:
+        """Whether it is set, at the latest after `timeout` seconds."""
+
+
 def run_scenario(
-    request: ScenarioRequest, on_progress: Callable[[Progress], None], stop: threading.Event
+    request: ScenarioRequest,
+    on_progress: Callable[[Progress], None],
+    stop: Stop,
+    gate: StartGate | None = None,
 ) -> ScenarioResult:
-    """Run one scenario to its end, or until `stop` is set.
+    """Run one scenario to its end, or until `stop` is set; with a `gate` its load begins when that opens.
 
     `on_progress` is called every two seconds. A k6 that fails is a result with `error`, not an exception.
     TargetRefused when anything would be sent elsewhere than to this machine, ConfigError when the load does not fit k6
@@ -56,7 +68,7 @@ def run_scenario(
     request.out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="suite-k6-") as private:
         files = _written(request, Path(private))
-        ending = _run(request, files, on_progress, stop)
+        ending = _run(request, files, on_progress, stop, gate)
         return scenario_result(request, files, ending)
 
 
@@ -71,20 +83,26 @@ def _written(request: ScenarioRequest, private: Path) -> Files:
 
 
 def _run(
-    request: ScenarioRequest, files: Files, on_progress: Callable[[Progress], None], stop: threading.Event
+    request: ScenarioRequest,
+    files: Files,
+    on_progress: Callable[[Progress], None],
+    stop: Stop,
+    gate: StartGate | None,
 ) -> Ending:
     api = free_address()
     planned = planned_s(request.scenario, request.load, request.profile)
-    limit_s = SETUP_TIMEOUT_S + planned + GRACEFUL_STOP_S + OVERTIME_S
+    limit_s = SETUP_TIMEOUT_S + planned + GRACEFUL_STOP_S + OVERTIME_S + (gate.opens_within_s if gate else 0)
     name = scenario_name(request.scenario)
     log.info("%s: starting k6, load '%s', at most %.0f s", name, request.load.name, planned)
     with closing(ProgressReader(name, api, planned)) as reader:
         report = _every(PROGRESS_EVERY_S, lambda: _report(reader, on_progress))
         started, began = utc_now(), time.monotonic()
-        process = _start(k6_arguments(request, files, api), k6_environment(request, files))
+        arguments = k6_arguments(request, files, api, paused=gate is not None)
+        process = _start(arguments, k6_environment(request, files))
         with _output_kept(process, files.log) as receipts:
             processors = ProcessorWatch(process.pid)
-            cut_short = _watch(process, (processors.look, report), stop, limit_s)
+            paused = (PausedK6(api, gate, reader.restart).look,) if gate else ()
+            cut_short = _watch(process, (*paused, processors.look, report), stop, limit_s)
             run_delay_ratio, steal_ratio = processors.run_delay_ratio(), processors.steal_ratio()
     log.info("%s: k6 ended after %.1f s with exit code %d", name, time.monotonic() - began, process.returncode)
     return Ending(
@@ -126,9 +144,7 @@ def _output_kept(process: subprocess.Popen[bytes], path: Path) -> Iterator[list[
         process.stdout.close()
 
 
-def _watch(
-    process: subprocess.Popen[bytes], looks: Sequence[Callable[[], None]], stop: threading.Event, limit_s: float
-) -> str:
+def _watch(process: subprocess.Popen[bytes], looks: Sequence[Callable[[], None]], stop: Stop, limit_s: float) -> str:
     """Look at k6 until it ends by itself (""), or end it when `stop` is set or `limit_s` is over, and say so."""
     began = time.monotonic()
     while process.poll() is None:

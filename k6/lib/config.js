@@ -33,8 +33,12 @@ export function tokenOf(index) {
   return tokens[index][0];
 }
 
-/** Options that every scenario shares. A redirect is never followed: load goes where the profile says. */
+/**
+ * Options that every scenario shares. A redirect is never followed: load goes where the profile says. One of several
+ * generators has its segment of the load in `plan.share`.
+ */
 export const commonOptions = {
+  ...plan.share,
   maxRedirects: 0,
   setupTimeout: `${plan.setup_timeout_s}s`,
   summaryTrendStats: SUMMARY_STATS,

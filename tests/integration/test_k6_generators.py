@@ -1,0 +1,99 @@
+"""Several generators of one scenario: the real k6 against the small server of test_k6_runner."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from k6.model import ScenarioResult
+from k6.runner import run_scenario
+from tests.integration.test_k6_runner import SHORT, Portal, Runner, k6, portal, runner
+
+__all__ = ["k6", "portal", "runner"]
+
+
+@dataclass
+class Gate:
+    """Opens when `expected` k6 are ready and `held` is set."""
+
+    expected: int
+    held: threading.Event = field(default_factory=threading.Event)
+    opens_within_s: float = 60.0
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    arrived: int = 0
+
+    def ready(self) -> None:
+        self.arrived += 1
+        self.waiting.release()
+
+    def is_open(self) -> bool:
+        return self.held.is_set() and self.arrived >= self.expected
+
+
+def together(runner: Runner, scenario: str, generators: int, **changes: object) -> list[ScenarioResult]:
+    """`generators` k6 of one scenario, begun in one moment."""
+    gate = Gate(generators)
+    gate.held.set()
+    requests = [
+        runner.request(
+            scenario, generator=n, generators=generators, out_dir=runner.out_dir / f"{scenario}{n}", **changes
+        )
+        for n in range(1, generators + 1)
+    ]
+    with ThreadPoolExecutor(generators) as pool:
+        return list(
+            pool.map(lambda request: run_scenario(request, runner.progress.append, runner.stop, gate), requests)
+        )
+
+
+class TestAGate:
+    def test_keeps_all_load_back_until_it_opens(self, runner: Runner, portal: Portal) -> None:
+        gate = Gate(1)
+        with ThreadPoolExecutor(1) as pool:
+            ending = pool.submit(run_scenario, runner.request("b"), runner.progress.append, runner.stop, gate)
+            assert gate.waiting.acquire(timeout=60)
+            assert portal.total() == 0  # also setup() waits
+            opened = time.time()
+            gate.held.set()
+            result = ending.result()
+        assert result.error is None
+        # 0.1 s until it is looked at, setup() and k6's own start come to less than the second that a seam may take
+        assert 0 <= result.started.timestamp() - opened < 1
+        assert result.iterations == pytest.approx(100, abs=1)
+
+    def test_that_does_not_open_is_left_when_the_run_is_stopped(self, runner: Runner, portal: Portal) -> None:
+        gate = Gate(1)
+        with ThreadPoolExecutor(1) as pool:
+            ending = pool.submit(run_scenario, runner.request("b"), runner.progress.append, runner.stop, gate)
+            assert gate.waiting.acquire(timeout=60)
+            runner.stop.set()
+            result = ending.result()
+        assert portal.total() == 0
+        assert not result.ended_by_itself
+        assert result.error is not None
+
+
+class TestSegments:
+    @pytest.mark.parametrize("generators", [1, 2, 4])
+    def test_make_the_same_iterations_in_all(self, runner: Runner, portal: Portal, generators: int) -> None:
+        results = together(runner, "b", generators)
+        # 50/s for 2 s; k6 may start one more at the end
+        assert sum(result.iterations for result in results) == pytest.approx(100, abs=1)
+        assert all(result.iterations >= 100 // generators - 1 for result in results)
+
+    def test_have_no_user_in_common(self, runner: Runner, portal: Portal) -> None:
+        results = together(runner, "c", 3)
+        users = SHORT.c.users
+        assert sum(result.iterations for result in results) == users
+        # who asks twice is a duplicate: there is none
+        assert sum(result.counters.get("coupons_duplicate", 0) for result in results) == 0
+        assert sum(result.counters.get("coupons_issued", 0) for result in results) == len(portal.issued)
+
+    def test_have_no_cart_in_common(self, runner: Runner, portal: Portal) -> None:
+        together(runner, "a", 2)
+        portal.signed_in.pop("loadtest@test.com")
+        assert portal.signed_in == {f"load{number:04d}@test.com": 1 for number in range(1, SHORT.a.vus + 1)}
