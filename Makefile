@@ -7,7 +7,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 PACKAGES := core targets infra k6 dashboards bots report tasks flows docs tests
 
-.PHONY: help suite test check proof bench setup programs lock format stack-up stack-down stack-status stack-reset clean distclean
+.PHONY: help suite ui test check proof bench setup programs lock format stack-up stack-down stack-status stack-reset clean distclean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ help: ## what each target does
 
 suite: setup ## set everything up, then run the suite against the reference portal (smoke load)
 	@$(RUN) flows.full_suite $(ARGS)
+
+ui: setup ## Prefect's server with its UI, a worker and the deployments, until Ctrl-C
+	@$(RUN) flows.ui $(ARGS)
 
 test: setup check ## check, then flow and integration tests and a smoke run on free ports
 	@$(RUN) pytest tests/flows tests/integration tests/e2e

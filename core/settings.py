@@ -50,6 +50,10 @@ class Settings(BaseSettings):
         default=None,
         description="data, logs and socket of the embedded stack; default: a folder in cache_dir, one a checkout",
     )
+    reports_url: str | None = Field(
+        default=None,
+        description="where runs_dir is served, for links in Prefect and in messages (`make ui` does); default: files",
+    )
     grafana_url: str | None = Field(
         default=None,
         description="a Grafana on this machine, with its base path; default: the target's addresses.grafana, if any",

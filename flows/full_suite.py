@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, get_args
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 import tasks.report as steps
+from core.errors import SuiteError
 from core.request import BackendName, PortChoice, Request, ScenarioId
-from core.words import Phase
+from core.words import Phase, Verdict
 from flows.dashboards import dashboards
 from flows.exporters import exporters
+from flows.form import asked, run_name
 from flows.interrupts import stop_on_signals
 from flows.kafka_bot import kafka_bot
 from flows.load import load as load_phase
 from flows.logs import kept_in_file
 from flows.tracing import tracing
+from infra.portal_faults import FAULTS
+from targets.documents import known_documents
+from targets.model import FOLDER
 from tasks.opening import open_run
+from tasks.run import Run
 from tasks.stack import stack_alive, take_down
 from tasks.step import verdict_state
 
@@ -35,25 +40,25 @@ PHASE_FLOWS = {
     Phase.DASHBOARDS: dashboards,
     Phase.KAFKA_BOT: kafka_bot,
 }
-_FIELDS = Request.model_fields
 
 
-def _doc(name: str) -> Any:
-    return Field(description=_FIELDS[name].description)
-
-
-@flow(name="full-suite", flow_run_name="{load} · {target}", validate_parameters=True)
+@flow(
+    name="full-suite",
+    description="All phases that are asked for, the report, the teardown. Its state's name is the run's verdict.",
+    flow_run_name=run_name,
+    validate_parameters=True,
+)
 def full_suite(
-    target: Annotated[str, _doc("target")] = "portal",
-    backend: Annotated[BackendName | None, _doc("backend")] = None,
-    load: Annotated[str, _doc("load")] = "smoke",
-    scenario: Annotated[list[ScenarioId], _doc("scenario")] = [],  # noqa: B006 - a schema default, never changed
-    phase: Annotated[list[Phase], _doc("phase")] = [],  # noqa: B006
-    fault: Annotated[list[str], _doc("fault")] = [],  # noqa: B006
-    keep_stack: Annotated[bool, _doc("keep_stack")] = False,
-    run_dir: Annotated[Path | None, _doc("run_dir")] = None,
-    ports: Annotated[PortChoice, _doc("ports")] = "default",
-    gates: Annotated[Path | None, _doc("gates")] = None,
+    target: str = asked("target", names=known_documents(FOLDER), files=True),
+    backend: BackendName | None = asked("backend", names=get_args(BackendName)),
+    load: str = asked("load", names=known_documents(FOLDER / "loads"), files=True),
+    scenario: list[ScenarioId] = asked("scenario"),
+    phase: list[Phase] = asked("phase"),
+    fault: list[str] = asked("fault", each=FAULTS),
+    keep_stack: bool = asked("keep_stack"),
+    run_dir: Path | None = asked("run_dir", files=True),
+    ports: PortChoice = asked("ports"),
+    gates: Path | None = asked("gates", files=True),
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -68,15 +73,17 @@ def full_suite(
         ports=ports,
         gates=gates,
     )
-    return carry_out(request)
+    try:
+        return carry_out(open_run(request))
+    except SuiteError as error:  # before anything was started; as a state it needs no trace-back in Prefect
+        return verdict_state(Verdict.ERROR, str(error), error)
 
 
-def carry_out(request: Request) -> State[Any]:
-    """The run itself; a request that cannot be carried out at all is a SuiteError before anything was started."""
-    run = open_run(request)
+def carry_out(run: Run) -> State[Any]:
+    """The run itself, to its report and teardown."""
     log.info("run %s: report and logs go to %s", run.run_id, run.directory.path)
     with kept_in_file(run.directory.logs), stop_on_signals(run):
-        for phase in request.phases:
+        for phase in run.request.phases:
             PHASE_FLOWS[phase](run, return_state=True)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))
         run.attempt("collecting", lambda: steps.collect_from_prometheus(run))

@@ -35,7 +35,8 @@ def phase_flow(phase: Phase) -> Callable[[Callable[[Run], None]], PhaseFlow]:
             log.info("phase %s: %s in %.0f s", phase, verdict, (record.ended - record.started).total_seconds())
             return verdict_state(verdict, str(error) if error else f"phase {phase}: {verdict}")
 
-        return flow(name=phase.value, description=body.__doc__, validate_parameters=False)(run_phase)
+        options: Any = {"flow_run_name": phase.value, "description": body.__doc__, "validate_parameters": False}
+        return flow(name=phase.value, **options)(run_phase)
 
     return decorate
 

@@ -31,11 +31,16 @@ def read_document(path: Path, model: type[Model], context: Any = None) -> Model:
         ) from error
 
 
+def known_documents(folder: Path) -> list[str]:
+    """Names of the documents in `folder`, sorted."""
+    return sorted(file.stem for file in folder.glob("*.yaml"))
+
+
 def find_document(name: str, folder: Path, what: str) -> Path:
     """`name` as a file, or as `<folder>/<name>.yaml`; ConfigError lists the known ones."""
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         return Path(name)
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    known = known_documents(folder)
     if name not in known:
         raise ConfigError(f"unknown {what} '{name}'", cure=f"Known: {', '.join(known)}; or give a YAML file.")
     return folder / f"{name}.yaml"

@@ -13,7 +13,7 @@ from core.checks import SCENARIOS
 from core.errors import known_error
 from core.ports import ServiceId
 from core.rundir import utc_now
-from core.settings import ROOT
+from core.settings import ROOT, Settings
 from infra.embedded.programs import ProgramId, ensure
 from infra.embedded.programs import versions as program_versions
 from infra.prometheus.scrape import SCRAPE_INTERVAL_S
@@ -93,9 +93,18 @@ def stages_of(run: Run) -> list[StageRow]:
     return found
 
 
+def report_address(run: Run) -> str:
+    """Where a browser finds report.html: where run directories are served, else the file."""
+    page, settings = run.directory.path / "report.html", Settings()
+    folder = settings.runs_dir.resolve()
+    if settings.reports_url and page.is_relative_to(folder):
+        return f"{settings.reports_url.rstrip('/')}/{page.relative_to(folder).as_posix()}"
+    return page.as_uri()
+
+
 def summary(run: Run, report: Report) -> str:
     """One sentence for the flow run's state."""
-    return f"{headline(report)} Report: {run.directory.path / 'report.html'}"
+    return f"{headline(report)} Report: {report_address(run)}"
 
 
 def publish(run: Run, report: Report) -> None:
@@ -106,7 +115,7 @@ def publish(run: Run, report: Report) -> None:
     rows = [{"check": row.id, "verdict": row.verdict.value, "seen": row.observed} for row in report.checks]
     create_table_artifact(rows, key="checks", description=f"{report.verdict}: checks of run {report.run_id}")
     create_markdown_artifact(render_markdown(report), key="report", description=f"Run {report.run_id}")
-    create_link_artifact((run.directory.path / "report.html").as_uri(), key="report-html", link_text="report.html")
+    create_link_artifact(report_address(run), key="report-html", link_text="report.html")
 
 
 def _facts(run: Run) -> RunFacts:
