@@ -15,8 +15,9 @@ from typing import Any
 from core.checks import CHECKS, SCENARIOS, Check, CheckSpec, check
 from core.words import EXIT_CODES, Phase, Verdict, worst
 from report.confirm import breach_seen_by_target
-from report.gate_file import Gate
+from report.gate_file import K6_PREFIX, Gate
 from report.gates import objective_gates, threshold_gates
+from report.histograms import threshold_histograms
 from report.measures import figures_of
 from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
 from report.soak import soak_rows
@@ -66,6 +67,7 @@ class RunFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     key: RunKey | None = None  # None: not to be compared
     steady: Sequence[SteadyWindow] = ()  # parts of the load that are long enough for trends
+    generators: int = 1  # k6 processes a scenario
     interrupted: int | None = None  # exit code of the signal that ended the run: 130 or 143
 
     @property
@@ -82,6 +84,9 @@ class RunFacts:
 def build(facts: RunFacts, collected: Collected | None = None) -> Report:
     """The report of a run; `collected` is None where Prometheus was never asked."""
     checks = _all_checks(facts)
+    thresholds = threshold_gates(facts.scenarios, threshold_histograms(collected, facts.scenarios), facts.generators)
+    if facts.generators > 1:
+        checks = tuple(_by_all_generators(item, thresholds) for item in checks)
     invalid = generator_invalid(checks)
     if invalid:
         checks = tuple(_unless_confirmed(item, facts.scenarios, collected) for item in checks)
@@ -101,7 +106,7 @@ def build(facts: RunFacts, collected: Collected | None = None) -> Report:
         errors=tuple(facts.errors),
         checks=checks,
         scenarios=tuple(_with_verdict(row, checks) for row in facts.scenarios),
-        gates=(*gates, *(_like_its_scenario(gate, checks) for gate in threshold_gates(facts.scenarios))),
+        gates=(*gates, *(_like_its_scenario(gate, checks) for gate in thresholds)),
         stages=tuple(facts.stages),
         parts_asked=facts.parts_asked,
         ledger=facts.ledger,
@@ -159,6 +164,18 @@ def _unless_confirmed(item: Check, scenarios: Sequence[ScenarioRow], collected: 
         return item.model_copy(update={"evidence": {**item.evidence, "seen_by_target": seen}})
     observed = f"not claimed, because the generator was invalid (see generator-valid): {item.observed}"
     return item.model_copy(update={"verdict": Verdict.INVALID, "observed": observed})
+
+
+def _by_all_generators(item: Check, thresholds: Sequence[GateRow]) -> Check:
+    """A scenario's check by its thresholds over all generators; each of these k6 has seen only its own part."""
+    letter = next((letter for letter in SCENARIOS if item.id == f"scenario-{letter}-thresholds"), None)
+    own = [gate for gate in thresholds if gate.id.startswith(f"{K6_PREFIX}{letter}-")]
+    if not own or item.verdict in (Verdict.ERROR, Verdict.SKIPPED):
+        return item
+    verdict = worst(gate.verdict for gate in own)
+    missed = [f"{gate.series} {gate.want}: {gate.observed}" for gate in own if gate.verdict is not Verdict.PASS]
+    observed = "; ".join(missed) or f"{len(own)} thresholds held over all generators"
+    return item.model_copy(update={"verdict": verdict, "observed": observed})
 
 
 def _phase(phase: Phase, facts: RunFacts, checks: Sequence[Check]) -> PhaseRow:

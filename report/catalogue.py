@@ -31,6 +31,7 @@ class SeriesSpec:
     unit: str  # "1/s", "s", "ratio", "bytes", "records" or "count"
     definition: str
     promql: str
+    of_histograms: bool = False  # native ones: kept as buckets, without a value that a gate or a plot could take
 
     @property
     def metrics(self) -> tuple[str, ...]:

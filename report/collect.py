@@ -11,16 +11,15 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
-
-import pandas as pd
 
 from core.errors import SuiteError
 from report.catalogue import SeriesSpec
 from report.model import SeriesRow
-from report.prometheus import PATIENCE_S, Line, Prometheus, Unreachable, Window
-from report.store import Collected, frame_of, write_collected
+from report.prometheus import PATIENCE_S, AnyLine, Prometheus, Unreachable, Window
+from report.store import Collected, write_collected
 
 SIDE_BY_SIDE = 4
 """Queries at a time: enough to hide the round trips, few enough to leave Prometheus its processor."""
@@ -46,8 +45,8 @@ def collect(
     began = time.monotonic()
     with Prometheus(prometheus_url, patience_s) as prometheus:
         answers = _ask_all(prometheus, specs, window, step_s)
-    frames = _frames(specs, [lines for _, lines in answers])
-    collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), frames)
+    found = {spec.id: lines for spec, (_, lines) in zip(specs, answers, strict=True) if lines}
+    collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), found)
     with_data = sum(row.state == "data" for row in collected.rows)
     log.info("collected %d of %d series in %.1f s", with_data, len(specs), time.monotonic() - began)
     if run_dir is not None:
@@ -55,7 +54,7 @@ def collect(
     return collected
 
 
-Answer = tuple[SeriesRow, list[Line]]
+Answer = tuple[SeriesRow, Sequence[AnyLine]]
 
 
 def _ask_all(prometheus: Prometheus, specs: Sequence[SeriesSpec], window: Window, step_s: float) -> list[Answer]:
@@ -79,12 +78,19 @@ class _Asker:
         if self._gone.is_set():
             return _row(spec, "failed", f"not asked: Prometheus at {self._prometheus.url} had stopped answering"), []
         try:
-            lines = self._prometheus.query_range(spec.promql, self._window, self._step_s)
+            lines = self._lines(spec)
         except SuiteError as error:
             if isinstance(error, Unreachable):
                 self._gone.set()
             return _row(spec, "failed", str(error)), []
         return (_row(spec, "data", "", lines), lines) if lines else (self._without_data(spec), [])
+
+    def _lines(self, spec: SeriesSpec) -> Sequence[AnyLine]:
+        """A histogram is asked for one step longer: its last sample is the one that counts."""
+        if not spec.of_histograms:
+            return self._prometheus.query_range(spec.promql, self._window, self._step_s)
+        longer = Window(self._window.started, self._window.ended + timedelta(seconds=self._step_s))
+        return self._prometheus.query_histograms(spec.promql, longer, self._step_s)
 
     def _without_data(self, spec: SeriesSpec) -> SeriesRow:
         unknown = [name for name in spec.metrics if name not in self._known]
@@ -94,7 +100,7 @@ class _Asker:
 
 
 def _row(
-    spec: SeriesSpec, state: Literal["data", "empty", "missing", "failed"], note: str, lines: Sequence[Line] = ()
+    spec: SeriesSpec, state: Literal["data", "empty", "missing", "failed"], note: str, lines: Sequence[AnyLine] = ()
 ) -> SeriesRow:
     return SeriesRow(
         id=spec.id,
@@ -106,13 +112,5 @@ def _row(
         state=state,
         note=note,
         lines=len(lines),
-        samples=sum(len(line.values) for line in lines),
+        samples=sum(line.samples for line in lines),
     )
-
-
-def _frames(specs: Sequence[SeriesSpec], lines: Sequence[list[Line]]) -> dict[str, pd.DataFrame]:
-    """One frame for each group that has data."""
-    groups: dict[str, list[tuple[str, Line]]] = {}
-    for spec, spec_lines in zip(specs, lines, strict=True):
-        groups.setdefault(spec.group, []).extend((spec.id, line) for line in spec_lines)
-    return {group: frame_of(rows) for group, rows in groups.items() if rows}

@@ -62,15 +62,16 @@ def objective_gates(
 def threshold_gates(
     scenarios: Sequence[ScenarioRow],
     histograms: Mapping[tuple[str, str], Sequence[Sequence[Bucket]]] | None = None,
+    generators: int = 1,
 ) -> tuple[GateRow, ...]:
     """The k6 thresholds of each scenario (design 4.3).
 
     `histograms` has, by scenario and metric, the buckets of each generator, where they were collected: the witness of
-    one generator, the judge of several.
+    one generator, the judge of `generators`.
     """
     seen = histograms or {}
     return tuple(
-        _threshold_gate(scenario, row, seen.get((scenario.id, row.metric), ()))
+        _threshold_gate(scenario, row, seen.get((scenario.id, row.metric), ()), generators)
         for scenario in scenarios
         for row in scenario.thresholds
     )
@@ -232,8 +233,10 @@ def _window_row(gate: Gate, spans: Sequence[Span]) -> WindowRow:
     )
 
 
-def _threshold_gate(scenario: ScenarioRow, row: ThresholdRow, generators: Sequence[Sequence[Bucket]]) -> GateRow:
-    verdict, witness = decided(row, threshold_verdict(row), generators)
+def _threshold_gate(
+    scenario: ScenarioRow, row: ThresholdRow, histograms: Sequence[Sequence[Bucket]], generators: int
+) -> GateRow:
+    verdict, witness = decided(row, threshold_verdict(row), histograms, generators)
     held = {Verdict.PASS: "held", Verdict.FAIL: "did not hold", Verdict.NO_DATA: "no samples"}
     told = f"{held[threshold_verdict(row)]}, {row.samples:,} samples"
     aggregate = row.expression.partition("<")[0].partition(">")[0].strip()

@@ -28,6 +28,7 @@ from report.build import NOT_ASKED, generator_invalid, run_verdict
 from report.catalogue import catalogue
 from report.gate_file import K6_PREFIX, KEPT_AS, GateFile, file_of, keep_gates, read_gates
 from report.gates import objective_gates
+from report.histograms import GROUP as HISTOGRAMS
 from report.model import Report, read_report
 from report.render import RENDERERS, render_all
 from report.store import Collected, load_collected
@@ -60,7 +61,7 @@ def judge(run_dir: Path, gates: Path | None = None) -> Judged:
         raise SetupError(what, where=str(run_dir), cure="Take both from the same run.")
     chosen = gates or _gates_of(run_dir, report)
     known = {spec.id: spec for spec in catalogue(load_profile(ANY_TARGET), report.run_id)}
-    file = read_gates(chosen, {**known, **{row.id: row for row in collected.rows}})
+    file = read_gates(chosen, {**known, **{row.id: row for row in collected.rows if row.group != HISTOGRAMS}})
     return Judged(report, judged_again(report, collected, file), file)
 
 

@@ -69,22 +69,36 @@ def compared(low: float, high: float, comparison: str, bound: float) -> Verdict:
     return Verdict.PASS if kept else Verdict.FAIL if broken else Verdict.NO_DATA
 
 
-def decided(row: ThresholdRow, by_k6: Verdict, generators: Sequence[Sequence[Bucket]]) -> tuple[Verdict, str]:
+def decided(
+    row: ThresholdRow, by_k6: Verdict, generators: Sequence[Sequence[Bucket]], of: int = 1
+) -> tuple[Verdict, str]:
     """(verdict, what the histogram says) for a k6 threshold, given each generator's buckets in seconds.
 
     One generator has seen every value: its own verdict stands. The percentiles of several do not add up, their
-    histograms do. "" where there is no histogram, or the threshold is no percentile of a latency.
+    histograms do: where `of` generators ran, these decide, and nothing is claimed while some of their values are
+    missing. "" where the threshold is no percentile of a latency, or one generator's histogram is missing.
     """
     latency = _LATENCY.match(row.expression.strip())
-    between = bounds(merged(generators), float(latency[1]) / 100) if latency else None
-    if latency is None or between is None:
+    if latency is None:
+        return by_k6, ""
+    together = merged(generators)
+    number = round(sum(bucket.count for bucket in together))
+    between = bounds(together, float(latency[1]) / 100)
+    several = max(of, len(generators)) > 1
+    if several and (len(generators) < of or number != row.samples):
+        return Verdict.NO_DATA, (
+            f"the histograms of {len(generators)} of {of} generators hold {number:,} of {row.samples:,} answers"
+        )
+    if between is None:
         return by_k6, ""
     low, high = (second * 1000 for second in between)
     verdict = compared(low, high, latency[2], float(latency[3]))
     lies = f"p({latency[1]}) lies between {low:.3g} and {high:.3g} ms"
-    if len(generators) > 1:
+    if several:
         close = "too close to call: " if verdict is Verdict.NO_DATA else ""
         return verdict, f"{close}in the histogram of {len(generators)} generators {lies}"
+    if number != row.samples:
+        return by_k6, f"no witness: its histogram holds {number:,} of them"
     if verdict in (by_k6, Verdict.NO_DATA):
         return by_k6, f"its histogram agrees: {lies}"
     return by_k6, f"but in its histogram {lies}"

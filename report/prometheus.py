@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,10 +14,9 @@ from tenacity import retry_if_exception_type, stop_after_delay, wait_fixed
 
 from core.errors import SetupError, VerificationError
 from core.http import http_client
-from report.matrix import Samples, parse_answer
+from report.grid import FIRST_POINTS, Grid, points_for
+from report.matrix import Answer, Buckets, Samples, parse_answer
 
-MAX_POINTS = 11_000
-"""Prometheus refuses a range query with more points a series."""
 PATIENCE_S = 20.0
 """How long a Prometheus that does not answer is asked again: a restart with its log replayed takes a few seconds."""
 _ASK_AGAIN_S = 0.5
@@ -38,12 +36,9 @@ class Window:
     def from_epoch(cls, started_s: float, ended_s: float) -> Window:
         return cls(datetime.fromtimestamp(started_s, UTC), datetime.fromtimestamp(ended_s, UTC))
 
-    def chunks(self, step_s: float) -> Iterator[tuple[float, float]]:
-        """(start, end) in epoch seconds of range queries of at most MAX_POINTS points, on one grid of steps."""
-        start, end = self.started.timestamp(), self.ended.timestamp()
-        last = math.floor((end - start) / step_s + 1e-9)  # index of the last point on the grid
-        for first in range(0, last + 1, MAX_POINTS):
-            yield start + first * step_s, start + min(first + MAX_POINTS - 1, last) * step_s
+    def grid(self, step_s: float) -> Grid:
+        """Its moments, one each step."""
+        return Grid.of(self.started.timestamp(), self.ended.timestamp(), step_s)
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,10 @@ class Line:
     values: np.ndarray[Any, np.dtype[np.float64]]
 
     @property
+    def samples(self) -> int:
+        return len(self.times_ms)
+
+    @property
     def name(self) -> str:
         """The labels' values, as a legend shows them."""
         return ", ".join(self.labels.values()) or "all"
@@ -64,6 +63,27 @@ class Line:
         inside = (self.times_ms >= started.timestamp() * 1000) & (self.times_ms <= ended.timestamp() * 1000)
         values = self.values[inside]
         return values[np.isfinite(values)]
+
+
+@dataclass(frozen=True)
+class HistogramLine:
+    """One native histogram over time: a row for each bucket of each sample, with `counts` values in (lower, upper].
+
+    Times are epoch milliseconds, in order; counts grow from sample to sample, as those of a counter.
+    """
+
+    labels: Mapping[str, str]
+    times_ms: np.ndarray[Any, np.dtype[np.int64]]
+    lower: np.ndarray[Any, np.dtype[np.float64]]
+    upper: np.ndarray[Any, np.dtype[np.float64]]
+    counts: np.ndarray[Any, np.dtype[np.float64]]
+
+    @property
+    def samples(self) -> int:
+        return len(np.unique(self.times_ms))
+
+
+AnyLine = Line | HistogramLine
 
 
 class Unreachable(SetupError):
@@ -92,23 +112,33 @@ class Prometheus:
     def metric_names(self, window: Window) -> frozenset[str]:
         """Names of all metrics with samples in the window; Unreachable when there is no answer."""
         span = {"start": window.started.timestamp(), "end": window.ended.timestamp()}
-        answer, _ = self._ask("/api/v1/label/__name__/values", span)
-        return frozenset(answer["data"])
+        return frozenset(self._ask("/api/v1/label/__name__/values", span).body["data"])
 
     def query_range(self, promql: str, window: Window, step_s: float) -> list[Line]:
         """The query's lines over the window; VerificationError with Prometheus' own words when it refuses."""
-        pieces: dict[tuple[tuple[str, str], ...], list[Samples]] = {}
-        for start, end in window.chunks(step_s):
-            form: dict[str, str | float] = {"query": promql, "start": start, "end": end, "step": step_s}
-            for samples in self._ask("/api/v1/query_range", form)[1]:
-                pieces.setdefault(tuple(sorted(samples.labels.items())), []).append(samples)
-        return [_line(dict(labels), chunks) for labels, chunks in pieces.items()]
+        grid = window.grid(step_s)
+        return [Line(*series) for series in _joined((a.samples for a in self._answers(promql, grid)), grid)]
 
-    def _ask(self, path: str, form: Mapping[str, str | float]) -> tuple[Any, list[Samples]]:
-        answer: tuple[Any, list[Samples]] = self._again(self._once, path, form)
+    def query_histograms(self, promql: str, window: Window, step_s: float) -> list[HistogramLine]:
+        """The query's native histograms over the window; VerificationError as `query_range`."""
+        grid = window.grid(step_s)
+        return [HistogramLine(*series) for series in _joined((a.buckets for a in self._answers(promql, grid)), grid)]
+
+    def _answers(self, promql: str, grid: Grid) -> Iterator[Answer]:
+        """Answers for one piece of the grid after another, each as long as the lines of the one before allow."""
+        first, points = 0, FIRST_POINTS
+        while first < grid.points:
+            piece = grid.piece(first, points)
+            ends = {"start": piece.started_s, "end": piece.ended_s, "step": grid.step_s}
+            answer = self._ask("/api/v1/query_range", {"query": promql, **ends})
+            yield answer
+            first, points = first + piece.points, points_for(len(answer.samples) + len(answer.buckets))
+
+    def _ask(self, path: str, form: Mapping[str, str | float]) -> Answer:
+        answer: Answer = self._again(self._once, path, form)
         return answer
 
-    def _once(self, path: str, form: Mapping[str, str | float]) -> tuple[Any, list[Samples]]:
+    def _once(self, path: str, form: Mapping[str, str | float]) -> Answer:
         try:
             answer = self._client.request("POST" if "query" in form else "GET", self.url + path, **_payload(form))
         except httpx.TransportError as error:
@@ -122,12 +152,12 @@ def _payload(form: Mapping[str, str | float]) -> dict[str, Any]:
     return {"data": form} if "query" in form else {"params": form}
 
 
-def _data(answer: httpx.Response) -> tuple[Any, list[Samples]]:
+def _data(answer: httpx.Response) -> Answer:
     try:
-        body, samples = parse_answer(answer.content)
-        if body["status"] == "success":
-            return body, samples
-        reason = body["error"]
+        parsed = parse_answer(answer.content)
+        if parsed.body["status"] == "success":
+            return parsed
+        reason = parsed.body["error"]
     except (ValueError, KeyError, TypeError) as error:
         reason = f"HTTP {answer.status_code} without Prometheus' JSON"
         if answer.status_code in _AWAY:
@@ -135,6 +165,13 @@ def _data(answer: httpx.Response) -> tuple[Any, list[Samples]]:
     raise VerificationError(f"Prometheus refused the query: {reason}", where=str(answer.url), cure=_CURE)
 
 
-def _line(labels: Mapping[str, str], chunks: list[Samples]) -> Line:
-    times, values = (np.concatenate(each) for each in zip(*((c.times_ms, c.values) for c in chunks), strict=True))
-    return Line(labels, times, values)
+def _joined(answers: Iterable[Sequence[Samples | Buckets]], grid: Grid) -> Iterator[tuple[Any, ...]]:
+    """Labels, times and the other columns of each series, from the pieces in which it came."""
+    pieces: dict[tuple[tuple[str, str], ...], list[tuple[Any, ...]]] = {}
+    for series in (series for answer in answers for series in answer):
+        columns = (grid.shared(series.times_ms), *series[2:])
+        pieces.setdefault(tuple(sorted(series.labels.items())), []).append(columns)
+    for labels in list(pieces):
+        parts = pieces.pop(labels)  # given up one by one: a day of many lines is not held twice
+        times, *values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        yield dict(labels), grid.shared(times), *values

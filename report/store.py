@@ -1,8 +1,9 @@
 """Collected series on disk: `metrics/<group>.parquet` and `metrics/series.json`, the index that says what there is.
 
-A run can be drawn and judged again from these after Prometheus has forgotten it. A frame has the columns
-`time` (UTC, milliseconds), `series` (id in the catalogue), `labels` (JSON object as text) and `value` (in the series'
-unit; NaN as Prometheus gave it). Parquet files carry run id, window and step in their own metadata.
+A run can be drawn and judged again from these after Prometheus has forgotten it. A table has the columns `time` (UTC,
+milliseconds), `series` (id in the catalogue), `labels` (JSON object as text) and `value` (in the series' unit; NaN as
+Prometheus gave it); one of native histograms has `lower`, `upper` and `count` instead, a row for each bucket of each
+sample. Parquet files carry run id, window and step in their own metadata.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,17 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from core.errors import SetupError
+from report.grid import Grid
 from report.model import Moment, SeriesRow
-from report.prometheus import Line, Window
+from report.prometheus import AnyLine, HistogramLine, Line, Window
 
 INDEX = "series.json"
-_COLUMNS = ["time", "series", "labels", "value"]
+_KEYS = ["time", "series", "labels"]
+_COLUMNS: Mapping[type[AnyLine], Mapping[str, str]] = {
+    Line: {"value": "values"},
+    HistogramLine: {"lower": "lower", "upper": "upper", "count": "counts"},
+}
+"""Column -> field, of each kind of line."""
 
 log = logging.getLogger("report")
 
@@ -38,38 +46,27 @@ class Collected:
     window: Window
     step_s: float
     rows: tuple[SeriesRow, ...]
-    frames: Mapping[str, pd.DataFrame]  # by group
+    series: Mapping[str, Sequence[AnyLine]]  # by id; without those that have no line
 
     def lines(self, series_id: str) -> list[Line]:
         """Every line of one series, [] where there is none."""
-        row = next((row for row in self.rows if row.id == series_id), None)
-        frame = self.frames.get(row.group) if row else None
-        return [] if frame is None else list(_lines_of(frame[frame["series"] == series_id]))
+        return [line for line in self.series.get(series_id, ()) if isinstance(line, Line)]
+
+    def histograms(self, series_id: str) -> list[HistogramLine]:
+        """Every native histogram of one series, [] where there is none."""
+        return [line for line in self.series.get(series_id, ()) if isinstance(line, HistogramLine)]
+
+    def frame(self, group: str) -> pd.DataFrame:
+        """One group's table in pandas; empty where it has no data."""
+        tables = [_table(*pair) for pair in self._of_group(group)]
+        return pa.concat_tables(tables, promote_options="permissive").to_pandas() if tables else pd.DataFrame()
+
+    def _of_group(self, group: str) -> Iterator[tuple[str, Sequence[AnyLine]]]:
+        return ((row.id, self.series[row.id]) for row in self.rows if row.group == group and row.id in self.series)
 
     def why_not(self, series_id: str) -> str:
         """Why a series has no data."""
         return next((row.note for row in self.rows if row.id == series_id), f"{series_id} was not collected")
-
-
-def frame_of(rows: Sequence[tuple[str, Line]]) -> pd.DataFrame:
-    """The frame of (series id, line) pairs."""
-    lengths = [len(line.values) for _, line in rows]
-    times = np.concatenate([line.times_ms for _, line in rows])
-    return pd.DataFrame(
-        {
-            "time": pd.to_datetime(times, unit="ms", utc=True),
-            "series": _repeated([id for id, _ in rows], lengths),
-            "labels": _repeated([_label_text(line.labels) for _, line in rows], lengths),
-            "value": np.concatenate([line.values for _, line in rows]),
-        }
-    )
-
-
-def _repeated(texts: Sequence[str], lengths: Sequence[int]) -> pd.Categorical[Any]:
-    """Each text as often as its length says: a number a row, not a text a row."""
-    categories = {text: code for code, text in enumerate(dict.fromkeys(texts))}
-    codes = np.repeat(np.array([categories[text] for text in texts], dtype=np.int32), lengths)
-    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(categories)))
 
 
 def write_collected(collected: Collected, run_dir: Path) -> None:
@@ -77,10 +74,8 @@ def write_collected(collected: Collected, run_dir: Path) -> None:
     folder = run_dir / "metrics"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for group, frame in collected.frames.items():
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            metadata = {**(table.schema.metadata or {}), b"run": _index(collected).model_dump_json().encode()}
-            pq.write_table(table.replace_schema_metadata(metadata), folder / f"{group}.parquet")
+        for group in dict.fromkeys(row.group for row in collected.rows if row.id in collected.series):
+            _write_group(folder / f"{group}.parquet", collected, group)
         (folder / INDEX).write_bytes(_index(collected).model_dump_json(indent=1).encode())
     except OSError as error:
         cure = "Free some disk space, then run again."
@@ -93,17 +88,18 @@ def load_collected(run_dir: Path) -> Collected:
     SetupError when there is no index: then nothing was collected there.
     """
     index = _read_index(run_dir / "metrics" / INDEX)
-    rows, frames = list(index.rows), {}
+    window = Window(index.started, index.ended)
+    rows = list(index.rows)
+    series: dict[str, list[AnyLine]] = {}
     for group in dict.fromkeys(row.group for row in rows if row.state == "data"):
         path = run_dir / "metrics" / f"{group}.parquet"
         try:
-            frames[group] = pq.read_table(path, columns=_COLUMNS).to_pandas()
-        except (OSError, pa.ArrowException, ValueError) as error:
+            series |= _read_group(path, window.grid(index.step_s))
+        except (OSError, pa.ArrowException, ValueError, KeyError) as error:
             reason = f"metrics/{path.name} cannot be read: {str(error).splitlines()[0]}"
             log.warning("%s", reason)
             rows = [_failed(row, reason) if row.group == group else row for row in rows]
-    window = Window(index.started, index.ended)
-    return Collected(index.run_id, window, index.step_s, tuple(rows), frames)
+    return Collected(index.run_id, window, index.step_s, tuple(rows), series)
 
 
 class _Index(BaseModel):
@@ -145,7 +141,58 @@ def _label_text(labels: Mapping[str, str]) -> str:
     return orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _lines_of(frame: pd.DataFrame) -> Iterator[Line]:
-    for labels, part in frame.groupby("labels", observed=True, sort=False):
-        times = part["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
-        yield Line(orjson.loads(str(labels)), times, part["value"].to_numpy(dtype=np.float64))
+def _write_group(path: Path, collected: Collected, group: str) -> None:
+    """One row group for each series, so that no table of the whole group is made."""
+    tables = (_table(*pair) for pair in collected._of_group(group))
+    first = next(tables)
+    schema = first.schema.with_metadata({b"run": _index(collected).model_dump_json().encode()})
+    with pq.ParquetWriter(path, schema) as file:
+        for table in (first, *tables):
+            file.write_table(table)
+
+
+def _table(series_id: str, lines: Sequence[AnyLine]) -> pa.Table:
+    """The rows of one series, line by line."""
+    lengths = [len(line.times_ms) for line in lines]
+    columns = {
+        "time": pa.array(np.concatenate([line.times_ms for line in lines]), pa.timestamp("ms", "UTC")),
+        "series": _repeated([series_id] * len(lines), lengths),
+        "labels": _repeated([_label_text(line.labels) for line in lines], lengths),
+    }
+    for column, field in _COLUMNS[type(lines[0])].items():
+        columns[column] = pa.array(np.concatenate([getattr(line, field) for line in lines]))
+    return pa.table(columns)
+
+
+def _repeated(texts: Sequence[str], lengths: Sequence[int]) -> pa.DictionaryArray:
+    """Each text as often as its length says: a number a row, not a text a row."""
+    categories = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+    codes = np.repeat(np.array([categories[text] for text in texts], dtype=np.int32), lengths)
+    return pa.DictionaryArray.from_arrays(codes, list(categories))
+
+
+def _read_group(path: Path, grid: Grid) -> dict[str, list[AnyLine]]:
+    """Series id -> its lines, read one row group after another."""
+    with pq.ParquetFile(path) as file:
+        kind: type[AnyLine] = Line if "value" in file.schema_arrow.names else HistogramLine
+        pieces: dict[tuple[str, str], list[tuple[np.ndarray[Any, Any], ...]]] = {}
+        for number in range(file.num_row_groups):
+            for key, columns in _lines_of(file.read_row_group(number, [*_KEYS, *_COLUMNS[kind]])):
+                pieces.setdefault(key, []).append(columns)
+    found: dict[str, list[AnyLine]] = {}
+    for series_id, labels in list(pieces):
+        times, *values = (np.concatenate(column) for column in zip(*pieces.pop((series_id, labels)), strict=True))
+        found.setdefault(series_id, []).append(kind(orjson.loads(labels), grid.shared(times), *values))
+    return found
+
+
+def _lines_of(table: pa.Table) -> Iterator[tuple[tuple[str, str], tuple[np.ndarray[Any, Any], ...]]]:
+    """(series and labels, columns) of each line in a row group; a line's rows stand together."""
+    frame, names = table.to_pandas(), table.schema.names[len(_KEYS) :]
+    times = frame["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
+    series, labels = (pd.factorize(frame[key])[0] for key in ("series", "labels"))
+    borders = np.flatnonzero((np.diff(series) != 0) | (np.diff(labels) != 0)) + 1
+    for first, last in pairwise([0, *borders, len(frame)]):
+        if first < last:
+            key = (str(frame["series"].iloc[first]), str(frame["labels"].iloc[first]))
+            yield key, (times[first:last].copy(), *(frame[name].to_numpy()[first:last].copy() for name in names))

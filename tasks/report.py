@@ -22,6 +22,7 @@ from report.build import PhaseRun, RunFacts, build
 from report.catalogue import catalogue
 from report.collect import collect
 from report.confirm import breach_seen_by_target
+from report.histograms import histogram_series
 from report.history import FOLDER as HISTORY
 from report.key import digest, digest_of_files, machine_class, suite_version
 from report.markdown import render_markdown
@@ -50,7 +51,7 @@ def collect_from_prometheus(run: Run) -> None:
     step_s = max(SCRAPE_INTERVAL_S, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
     window = Window(started, ended)
-    specs = (*catalogue(run.profile, run.run_id), *soak_series(run.profile))
+    specs = (*catalogue(run.profile, run.run_id), *soak_series(run.profile), *histogram_series(run.run_id))
     run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path)
 
 

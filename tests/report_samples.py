@@ -24,7 +24,7 @@ from report.catalogue import SeriesSpec, catalogue
 from report.gate_file import gates_for
 from report.model import ScenarioRow, SeriesRow, StageRow, ThresholdRow
 from report.prometheus import Line, Window
-from report.store import Collected, frame_of
+from report.store import Collected
 from report.windows import bot_stages, scenario_stages
 from targets.load import load_load
 from targets.model import load_profile
@@ -130,14 +130,13 @@ def specs() -> tuple[SeriesSpec, ...]:
 
 def collected(without: Iterable[str] = (), **lines: list[Line]) -> Collected:
     """Every series of the catalogue with made-up lines, except those `without`; `lines` replaces some by id."""
-    rows, frames = [], {}
-    by_group: dict[str, list[tuple[str, Line]]] = {}
+    rows, series = [], {}
     for spec in specs():
         mine = [] if spec.id in without else lines.get(spec.id) or _made_up(spec)
         rows.append(_row(spec, mine))
-        by_group.setdefault(spec.group, []).extend((spec.id, one) for one in mine)
-    frames = {group: frame_of(pairs) for group, pairs in by_group.items() if pairs}
-    return Collected(RUN_ID, WINDOW, STEP_S, tuple(rows), frames)
+        if mine:
+            series[spec.id] = mine
+    return Collected(RUN_ID, WINDOW, STEP_S, tuple(rows), series)
 
 
 class MadeUpPanels(Engine):

@@ -74,7 +74,7 @@ def _ours(url: str, started: int) -> int:
 
     window = Window.from_epoch(started, started + (STEPS - 1) * STEP_S)
     spec = SeriesSpec(METRIC, "bench", METRIC, "count", METRIC, METRIC)
-    return _measured(lambda: len(collect(url, window, STEP_S, [spec], "bench").frames["bench"]))
+    return _measured(lambda: len(collect(url, window, STEP_S, [spec], "bench").frame("bench")))
 
 
 def _theirs(url: str, started: int) -> int:

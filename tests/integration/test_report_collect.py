@@ -7,20 +7,28 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
+from core.checks import SCENARIOS
 from core.settings import process_environment
+from core.words import Verdict
 from infra.embedded.programs import Installed, ProgramId, ensure
 from report.build import build
 from report.catalogue import SeriesSpec, catalogue
 from report.collect import collect
+from report.histograms import histogram_series, threshold_histograms
+from report.model import ThresholdRow
+from report.native import bounds
 from report.prometheus import Window
 from report.store import Collected, load_collected
 from targets.model import load_profile
@@ -146,19 +154,65 @@ class TestADay:
         assert gates["server-error-ratio"].observed == "9.091% (api-gateway)"
 
 
+GENERATORS = ("1", "2")
+
+
+@dataclass(frozen=True)
+class K6Run:
+    """What two k6 of one scenario left in Prometheus, and what each said itself."""
+
+    collected: Collected
+    summaries: Sequence[Mapping[str, float]]  # of http_req_duration, in milliseconds
+
+    @property
+    def threshold(self) -> ThresholdRow:
+        """Of all generators, at a bound that none of them is near."""
+        answers = sum(int(each["count"]) for each in self.summaries)
+        return ThresholdRow(metric=JUDGED, expression="p(95)<5000", ok=True, samples=answers)
+
+
+JUDGED = "http_req_duration{expected_response:true,name:product_list}"
+
+
+@pytest.fixture(scope="module")
+def k6_run(programs: dict[ProgramId, Installed], tmp_path_factory: pytest.TempPathFactory) -> K6Run:
+    folder = tmp_path_factory.mktemp("k6")
+    began = datetime.now(UTC)
+    specs = [*(spec for spec in SPECS if spec.group == "k6"), *histogram_series(RUN_ID)]
+    with prometheus_at(programs[ProgramId.PROMETHEUS], folder) as url, slow_server(0.05) as target:
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(run_k6, programs[ProgramId.K6], folder, target, url, name) for name in GENERATORS]
+        window = Window(began, datetime.now(UTC))
+        found = collect(url, window, 1, specs, RUN_ID, folder)
+    assert [row.state for row in found.rows] == ["data"] * 5, [row.note for row in found.rows]
+    return K6Run(load_collected(folder), [each.result() for each in running])
+
+
 class TestK6:
-    def test_latency_comes_from_native_histograms(self, programs: dict[ProgramId, Installed], tmp_path: Path) -> None:
-        began = datetime.now(UTC)
-        with prometheus_at(programs[ProgramId.PROMETHEUS], tmp_path) as url, slow_server(0.05) as target:
-            run_k6(programs[ProgramId.K6], tmp_path, target, url)
-            window = Window(began, datetime.now(UTC) + timedelta(seconds=1))
-            found = collect(url, window, 1, [spec for spec in SPECS if spec.group == "k6"], RUN_ID)
-        assert [row.state for row in found.rows] == ["data"] * 4, [row.note for row in found.rows]
-        [latency] = found.lines("k6_latency_p95")
+    def test_latency_comes_from_native_histograms(self, k6_run: K6Run) -> None:
+        [latency] = k6_run.collected.lines("k6_latency_p95")
         assert latency.name == "product_list"
         # The server takes 50 ms; a native histogram of schema 3 is off by at most 9 % of a value.
         assert 0.045 < np.nanmax(latency.values) < 0.25
-        assert {line.values.max() for line in found.lines("k6_failures")} == {0.0}
+        assert {line.values.max() for line in k6_run.collected.lines("k6_failures")} == {0.0}
+
+    def test_each_generators_histogram_holds_every_answer_and_its_own_p95(self, k6_run: K6Run) -> None:
+        """From the parquet file, against what each k6 said at its end: they agree within the bucket's width."""
+        row = scenario("a", 0, 1, thresholds=(k6_run.threshold,))
+        generators = threshold_histograms(k6_run.collected, [row])["a", JUDGED]
+        for own, said in zip(generators, k6_run.summaries, strict=True):
+            assert sum(bucket.count for bucket in own) == said["count"]
+            low, high = bounds(own, 0.95) or (0, 0)
+            assert low * 1000 < said["p(95)"] <= high * 1000
+            assert high / low < 1.2
+
+    def test_several_generators_are_judged_by_their_merged_histogram(self, k6_run: K6Run) -> None:
+        given = facts(scenarios=[scenario("a", 0, 1, thresholds=(k6_run.threshold,))], generators=len(GENERATORS))
+        report = build(given, k6_run.collected)
+        gate = next(gate for gate in report.gates if gate.id.startswith("k6-a-"))
+        assert gate.verdict is Verdict.PASS
+        assert "in the histogram of 2 generators p(95) lies between" in gate.observed
+        assert report.check("scenario-a-thresholds").verdict is Verdict.PASS
 
 
 class TestPrometheusThatGoesAway:
@@ -166,7 +220,7 @@ class TestPrometheusThatGoesAway:
         found = collect(f"http://127.0.0.1:{free_port()}", DAY, STEP_S, SPECS, RUN_ID, patience_s=1)
         assert {row.state for row in found.rows} == {"failed"}
         assert all("Prometheus does not answer" in row.note for row in found.rows)
-        assert found.frames == {}
+        assert found.series == {}
 
     def test_between_two_questions_is_not_asked_for_the_rest(self) -> None:
         with torn_server() as (url, asked):
@@ -250,12 +304,14 @@ def torn_server() -> Iterator[tuple[str, list[str]]]:
         yield url, asked
 
 
-def run_k6(installed: Installed, folder: Path, target: str, prometheus_url: str) -> None:
-    """Two virtual users for three seconds."""
-    script = folder / "script.js"
+def run_k6(installed: Installed, folder: Path, target: str, prometheus_url: str, generator: str) -> Mapping[str, float]:
+    """Two virtual users for three seconds; k6's own figures of its latency."""
+    script, summary = folder / f"script-{generator}.js", folder / f"summary-{generator}.json"
     script.write_text(
         "import http from 'k6/http';\n"
-        "export const options = { vus: 2, duration: '3s' };\n"
+        "const load = { executor: 'constant-vus', vus: 2, duration: '3s' };\n"
+        f"export const options = {{ scenarios: {{ '{SCENARIOS['a']}': load }},\n"
+        f"  thresholds: {{ '{JUDGED}': ['p(95)<5000'] }}, summaryTrendStats: ['count', 'p(95)'] }};\n"
         f"export default () => http.get('{target}', {{ tags: {{ name: 'product_list' }} }});\n",
         encoding="utf-8",
     )
@@ -266,7 +322,10 @@ def run_k6(installed: Installed, folder: Path, target: str, prometheus_url: str)
         K6_PROMETHEUS_RW_PUSH_INTERVAL="1s",
     )
     options = ["--quiet", "--no-usage-report", "--address=127.0.0.1:0", "--out=experimental-prometheus-rw"]
-    tags = ["--tag", f"run_id={RUN_ID}", "--tag", "scenario=a-shopping-flow"]
-    command = [str(installed.path), "run", *options, *tags, str(script)]
+    labels = {"run_id": RUN_ID, "generator": generator}
+    tags = [f"--tag={name}={value}" for name, value in labels.items()]
+    command = [str(installed.path), "run", *options, *tags, f"--summary-export={summary}", str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
+    figures: Mapping[str, float] = orjson.loads(summary.read_bytes())["metrics"][JUDGED]
+    return figures

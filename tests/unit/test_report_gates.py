@@ -19,7 +19,7 @@ from report.gates import objective_gates
 from report.junit import render_junit
 from report.model import GateRow, SeriesRow
 from report.prometheus import Line, Window
-from report.store import Collected, frame_of
+from report.store import Collected
 from report.summary import headline, next_steps
 from report.windows import BOT, PartsRun, bot_stages, scenario_stages
 from targets.load import load_load
@@ -375,4 +375,4 @@ def without(first: int, last: int) -> Line:
 
 def with_counter(counted: Line) -> Collected:
     window = Window(STARTED, STARTED + timedelta(seconds=200))
-    return Collected(RUN_ID, window, 5.0, (ORDERS,), {"shop": frame_of([("orders", counted)])})
+    return Collected(RUN_ID, window, 5.0, (ORDERS,), {"orders": [counted]})

@@ -18,7 +18,7 @@ from report.slopes import blocks, slope
 from report.soak import WATCHED, Trend, Watched, soak_rows, trend
 from report.soak_series import soak_series
 from report.steady import SteadyWindow, bot_window, steady_windows
-from report.store import Collected, frame_of
+from report.store import Collected
 from targets.load import load_load
 from targets.model import load_profile
 from tests.report_samples import facts, scenario
@@ -99,8 +99,7 @@ def collected(**lines: list[Line]) -> Collected:
         )
         for id, each in lines.items()
     ]
-    frames = {id: frame_of([(id, one) for one in each]) for id, each in lines.items()}
-    return Collected("run", Window(HOUR.started, HOUR.ended), STEP_S, tuple(rows), frames)
+    return Collected("run", Window(HOUR.started, HOUR.ended), STEP_S, tuple(rows), lines)
 
 
 def row(series: str, name: str, **lines: list[Line]) -> SoakRow:

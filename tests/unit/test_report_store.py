@@ -10,9 +10,11 @@ import pytest
 
 from core.errors import SetupError
 from report.figures import POINTS_MAX, thin
-from report.prometheus import MAX_POINTS, Line, Window
-from report.store import load_collected, write_collected
-from tests.report_samples import RUN_ID, STARTED, collected, line
+from report.grid import MAX_POINTS, Grid, points_for
+from report.histograms import histogram_series
+from report.prometheus import HistogramLine, Line, Window
+from report.store import Collected, load_collected, write_collected
+from tests.report_samples import RUN_ID, STARTED, WINDOW, collected, line
 
 
 class TestCollected:
@@ -24,6 +26,26 @@ class TestCollected:
         before, after = given.lines("redis_clients")[0], found.lines("redis_clients")[0]
         np.testing.assert_array_equal(before.times_ms, after.times_ms)
         np.testing.assert_array_equal(before.values, after.values)
+
+    def test_reads_histograms_back_as_bucket_columns(self, tmp_path: Path) -> None:
+        times, counts = np.array([0, 0, 5_000]), np.array([1.0, 2.0, 4.0])
+        lines = [HistogramLine({"name": name}, times, counts / 8, counts / 4, counts) for name in ("login", "list")]
+        [spec] = histogram_series(RUN_ID)
+        row = collected().rows[0].model_copy(update={"id": spec.id, "group": spec.group})
+        write_collected(Collected(RUN_ID, WINDOW, 5.0, (row,), {spec.id: lines}), tmp_path)
+        file = tmp_path / "metrics" / f"{spec.group}.parquet"
+        assert pq.read_schema(file).names == ["time", "series", "labels", "lower", "upper", "count"]
+        found = load_collected(tmp_path).histograms(spec.id)
+        assert [line.labels["name"] for line in found] == ["login", "list"]
+        for column in ("times_ms", "lower", "upper", "counts"):
+            np.testing.assert_array_equal(getattr(found[1], column), getattr(lines[1], column))
+
+    def test_gives_a_group_as_a_frame(self) -> None:
+        frame = collected(redis_clients=[line([1.0, 2.0, 3.0])]).frame("redis")
+        clients = frame[frame["series"] == "redis_clients"]
+        assert clients["value"].tolist() == [1.0, 2.0, 3.0]
+        assert clients["time"].iloc[0] == STARTED
+        assert set(frame.columns) == {"time", "series", "labels", "value"}
 
     def test_keeps_each_line_apart_by_its_labels(self, tmp_path: Path) -> None:
         write_collected(collected(), tmp_path)
@@ -57,17 +79,37 @@ class TestCollected:
         assert "run it again" in caught.value.cure
 
 
-class TestWindow:
-    def test_is_split_under_prometheus_limit_on_one_grid(self) -> None:
+class TestGrid:
+    START = STARTED.timestamp()
+
+    def test_of_a_day_is_split_under_prometheus_limit(self) -> None:
         # 24 h at 5 s are 17,281 points: 11,000 and then 6,281.
-        start = STARTED.timestamp()
-        chunks = list(Window.from_epoch(start, start + 86_400).chunks(5))
-        assert chunks == [(start, start + 54_995), (start + 55_000, start + 86_400)]
-        assert all((last - first) / 5 + 1 <= MAX_POINTS for first, last in chunks)
+        day = Window.from_epoch(self.START, self.START + 86_400).grid(5)
+        pieces = [day.piece(0, 20_000), day.piece(MAX_POINTS, 20_000)]
+        assert [(piece.started_s, piece.ended_s, piece.points) for piece in pieces] == [
+            (self.START, self.START + 54_995, 11_000),
+            (self.START + 55_000, self.START + 86_400, 6_281),
+        ]
 
     def test_of_no_length_is_one_point(self) -> None:
-        start = STARTED.timestamp()
-        assert list(Window.from_epoch(start, start).chunks(5)) == [(start, start)]
+        grid = Window.from_epoch(self.START, self.START).grid(5)
+        assert (grid.points, grid.ended_s) == (1, self.START)
+
+    def test_asks_for_less_at_a_time_where_many_lines_answer(self) -> None:
+        # 22 bytes a sample: 2,000 lines of 250 points are 11 MB of text.
+        assert (points_for(0), points_for(1), points_for(2_000), points_for(10**9)) == (500_000, 500_000, 250, 1)
+
+    def test_a_line_without_holes_keeps_no_times_of_its_own(self) -> None:
+        grid = Grid(self.START, 5, 100)
+        later = grid.times_ms[3:50].copy()
+        assert np.shares_memory(grid.shared(later), grid.times_ms)
+        np.testing.assert_array_equal(grid.shared(later), later)
+
+    @pytest.mark.parametrize("times", [[], [1], [0, 1, 3]], ids=["nothing", "beside the grid", "with a hole"])
+    def test_any_other_line_keeps_its_own(self, times: list[int]) -> None:
+        grid = Grid(0, 0.001, 2) if len(times) > 1 else Grid(0, 5, 2)
+        own = np.array(times, dtype=np.int64)
+        assert grid.shared(own).tolist() == times
 
 
 class TestThinning:
