@@ -64,6 +64,15 @@ class Settings(BaseSettings):
     grafana_prometheus_url: str | None = Field(
         default=None, description="Prometheus as that Grafana reaches it; default: as the run reaches it"
     )
+    compose_files: str = Field(
+        default="",
+        description="compose files of a platform's own project, with the system's separator of PATH between them; "
+        "the docker backend then joins that project instead of starting the reference portal",
+    )
+    compose_services: str = Field(
+        default="",
+        description="which service of that project is which, where name and image do not say it: mysql=db,redis=cache",
+    )
     provision_grafana: bool | None = Field(
         default=None,
         description="yes: write dashboards and annotations to that Grafana; no: only look; "

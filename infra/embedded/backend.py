@@ -17,10 +17,10 @@ from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
 from infra.embedded import logfiles, portcheck, procfs
 from infra.embedded.cgroups import Cgroups, cgroup_root, hierarchies_here
 from infra.embedded.lease import Lease, SupervisorClient
-from infra.embedded.secrets import EXPORTER_USER, load_secrets
 from infra.embedded.spec import ServiceSpec
 from infra.embedded.statedir import StateDir
 from infra.mysql.account import ExporterAccount
+from infra.secrets import EXPORTER_USER, load_secrets
 from infra.stack import Backend, Identity, Leftover
 
 log = logging.getLogger("infra")

@@ -13,10 +13,10 @@ from infra.embedded.backend import EmbeddedBackend
 from infra.embedded.cgroups import cgroup_root
 from infra.embedded.portcheck import free_ports
 from infra.embedded.programs import Installed, ProgramId
-from infra.embedded.secrets import load_secrets
 from infra.embedded.services import BUILDERS, KAFKA_CONTROLLER_PORT, StackPlan, service_specs
 from infra.embedded.spec import ServiceSpec
 from infra.embedded.statedir import StateDir
+from infra.secrets import load_secrets
 
 CONTROLLER = "kafka-controller"
 

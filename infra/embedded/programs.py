@@ -43,7 +43,7 @@ LOCK_NEWS_S = 10.0
 
 
 class ProgramId(StrEnum):
-    """Every program that the embedded stack runs, besides our own Python."""
+    """Every program that comes from a package source, besides our own Python."""
 
     K6 = "k6"
     PROMETHEUS = "prometheus"
@@ -55,6 +55,7 @@ class ProgramId(StrEnum):
     KAFKA = "kafka"
     ELASTICSEARCH = "elasticsearch"
     ZIPKIN = "zipkin"
+    DOCKER_COMPOSE = "docker_compose"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,12 @@ PROGRAMS: Mapping[ProgramId, Program] = {
     program.id: program
     for program in (
         Program(ProgramId.K6, "k6", GoSource("go.k6.io/k6"), "1.8.1"),
+        Program(
+            ProgramId.DOCKER_COMPOSE,
+            "docker compose",
+            GoSource("github.com/docker/compose/v2/cmd"),
+            "2.40.3",
+        ),
         Program(
             ProgramId.MYSQLD_EXPORTER,
             "mysqld_exporter",
@@ -145,6 +152,9 @@ PROGRAMS: Mapping[ProgramId, Program] = {
     )
 }
 
+EMBEDDED = tuple(program for program in ProgramId if program != ProgramId.DOCKER_COMPOSE)
+"""What the embedded stack needs; compose is built only where the docker backend is tested without one of the system."""
+
 OWN_PROGRAMS = {"kafka_exporter": "Python of ours, standing in for danielqsj/kafka-exporter:v1.8.0"}
 """What stands in for a program and comes with the suite itself."""
 
@@ -169,9 +179,7 @@ class Installed:
         return PROGRAMS[self.id].stands_in_for
 
 
-def ensure(
-    programs: Iterable[ProgramId] = tuple(ProgramId), progress: Progress = log.info
-) -> dict[ProgramId, Installed]:
+def ensure(programs: Iterable[ProgramId] = EMBEDDED, progress: Progress = log.info) -> dict[ProgramId, Installed]:
     """Fetch and build what is missing of `programs` and say where each is; offline once everything is there.
 
     SetupError names the missing tool, the full disk, or the last lines of the client that failed.
@@ -191,7 +199,7 @@ def ensure(
 
 def missing_units() -> tuple[str, ...]:
     """Names of what would have to be fetched or built."""
-    return tuple(unit.name for unit in _missing(tuple(ProgramId), _programs_dir()))
+    return tuple(unit.name for unit in _missing(EMBEDDED, _programs_dir()))
 
 
 def versions(installed: Mapping[ProgramId, Installed]) -> dict[str, str]:

@@ -19,10 +19,10 @@ from typing import Any
 from core.ports import LOOPBACK, Endpoints, ServiceId, loopback_endpoints
 from core.settings import ROOT
 from infra.embedded.programs import Installed, ProgramId
-from infra.embedded.secrets import EXPORTER_USER, Secrets
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.embedded.tools import java
 from infra.prometheus.scrape import scrape_config, scrape_jobs
+from infra.secrets import EXPORTER_USER, Secrets
 
 INFRA = ROOT / "infra"
 KAFKA_CONTROLLER_PORT = 9093

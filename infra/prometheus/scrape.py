@@ -49,6 +49,15 @@ CONTAINER_NAME_RULES: tuple[Mapping[str, Any], ...] = (
 """The one place that gives container series their `name` (corrections.md 11): compose service, or control group."""
 
 
+def container_name_rules(containers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """`CONTAINER_NAME_RULES`, and one rule for each container (id -> name) that an engine's cAdvisor may not name."""
+    known = [
+        {"source_labels": ["id"], "regex": f".*{id}.*", "target_label": "name", "replacement": name}
+        for id, name in sorted(containers.items(), key=lambda each: each[1])
+    ]
+    return [*(dict(rule) for rule in CONTAINER_NAME_RULES), *known]
+
+
 @dataclass(frozen=True)
 class ScrapeJob:
     """One job with one target, `host:port`."""
@@ -73,8 +82,10 @@ def scrape_jobs(endpoints: Mapping[ServiceId, str]) -> tuple[ScrapeJob, ...]:
     )
 
 
-def scrape_config(jobs: Iterable[ScrapeJob], rule_files: Iterable[str] = ()) -> str:
-    """prometheus.yml: every job at `SCRAPE_INTERVAL_S`, with the given rule files."""
+def scrape_config(
+    jobs: Iterable[ScrapeJob], rule_files: Iterable[str] = (), containers: Mapping[str, str] | None = None
+) -> str:
+    """prometheus.yml: every job at `SCRAPE_INTERVAL_S`, with the given rule files; `containers`: id -> name."""
     document = {
         "global": {
             "scrape_interval": f"{SCRAPE_INTERVAL_S}s",
@@ -82,13 +93,13 @@ def scrape_config(jobs: Iterable[ScrapeJob], rule_files: Iterable[str] = ()) -> 
             "evaluation_interval": f"{SCRAPE_INTERVAL_S}s",
         },
         "rule_files": list(rule_files),
-        "scrape_configs": [_job(job) for job in jobs],
+        "scrape_configs": [job_config(job, containers or {}) for job in jobs],
     }
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def _job(job: ScrapeJob) -> dict[str, Any]:
-    """`instance` is the job's name: with another port a series stays the same series."""
+def job_config(job: ScrapeJob, containers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """One entry of `scrape_configs`. `instance` is the job's name: with another port a series stays the same series."""
     labels = {"service": job.service, "instance": job.job}
     config: dict[str, Any] = {
         "job_name": str(job.job),
@@ -98,5 +109,5 @@ def _job(job: ScrapeJob) -> dict[str, Any]:
     }
     if job.job == ServiceId.CADVISOR:
         config["honor_timestamps"] = False  # with cAdvisor's own times a container that is gone lives on for 5 minutes
-        config["metric_relabel_configs"] = [dict(rule) for rule in CONTAINER_NAME_RULES]
+        config["metric_relabel_configs"] = container_name_rules(containers or {})
     return config

@@ -24,7 +24,6 @@ from starlette.requests import Request
 
 from core.ports import ServiceId
 from infra.embedded.catalogue import open_backend
-from infra.embedded.secrets import load_secrets
 from infra.embedded.statedir import StateDir
 from infra.portal import cart, orders
 from infra.portal.coupon_rows import SCHEMA
@@ -34,6 +33,7 @@ from infra.portal.metrics import Meters
 from infra.portal.orders import Orders
 from infra.portal.pool import Pool
 from infra.portal.settings import PortalSettings
+from infra.secrets import load_secrets
 
 USERS, STOCK = 500, 100
 """Scenario C's: so many at once for so many coupons."""

@@ -12,10 +12,10 @@ import yaml
 from core.errors import SetupError
 from core.ports import DEFAULT_PORTS, EXPORTERS, PORTAL, STORES, ServiceId, loopback_endpoints
 from infra.embedded.programs import Installed, ProgramId
-from infra.embedded.secrets import Secrets, load_secrets
 from infra.embedded.services import BUILDERS, StackPlan, service_specs
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.prometheus.scrape import CONTAINER_NAME_RULES, ScrapeJob, scrape_config, scrape_jobs
+from infra.secrets import Secrets, load_secrets
 
 NOT_EMBEDDED = {ServiceId.GRAFANA, ServiceId.KAFKA_BOT}
 PORTS = {service: 20000 + number for number, service in enumerate(ServiceId)}

@@ -1,4 +1,4 @@
-"""Passwords of one embedded stack: made once, kept beside its data, gone with it (`make stack-reset`)."""
+"""Passwords of one stack: made once, kept beside its data, gone with it (`make stack-reset`)."""
 
 from __future__ import annotations
 
