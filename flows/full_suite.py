@@ -87,6 +87,7 @@ def carry_out(run: Run) -> State[Any]:
             PHASE_FLOWS[phase](run, return_state=True)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))
         run.attempt("collecting", lambda: steps.collect_from_prometheus(run))
+        run.attempt("spans", lambda: steps.collect_from_zipkin(run))
         run.attempt("teardown", lambda: run.record(take_down(run)))
         report = steps.write_report(run)
     steps.publish(run, report)

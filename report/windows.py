@@ -115,6 +115,16 @@ def bot_stages(
     return tuple(rows)
 
 
+def parts_of(stages: Iterable[StageRow]) -> dict[str, Span]:
+    """From the first stage to the last of each part that took any time."""
+    found: dict[str, Span] = {}
+    for row in stages:
+        whole = Span(row.started, row.ended)
+        before = found.get(row.part, whole)
+        found[row.part] = Span(min(before.started, whole.started), max(before.ended, whole.ended))
+    return {part: span for part, span in found.items() if span.length_s > 0}
+
+
 def _planned(row: ScenarioRow, load: Load) -> list[tuple[Stage, float]]:
     """(stage, seconds) in order; a stage of no length is not planned."""
     if row.id in ("c", "e"):

@@ -30,11 +30,13 @@ from report.model import ErrorRow, Report, RunKey, ScenarioRow, StageRow, Thresh
 from report.prometheus import Window
 from report.remember import remember
 from report.render import render_all
+from report.resource_series import resource_series
 from report.soak_series import soak_series
+from report.spans import collect_spans
 from report.steady import SteadyWindow, bot_window, steady_windows
 from report.summary import headline
 from report.terminal import print_report
-from report.windows import bot_stages, scenario_stages
+from report.windows import bot_stages, parts_of, scenario_stages
 from tasks.run import Run
 from tasks.step import step
 
@@ -51,8 +53,17 @@ def collect_from_prometheus(run: Run) -> None:
     step_s = max(SCRAPE_INTERVAL_S, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
     window = Window(started, ended)
-    specs = (*catalogue(run.profile, run.run_id), *soak_series(run.profile), *histogram_series(run.run_id))
+    profile, run_id = run.profile, run.run_id
+    specs = (*catalogue(profile, run_id), *soak_series(profile), *resource_series(profile), *histogram_series(run_id))
     run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path)
+
+
+@step
+def collect_from_zipkin(run: Run) -> None:
+    """Some traces out of every part of the load."""
+    parts = parts_of(stages_of(run))
+    if run.identities and parts:
+        collect_spans(run.endpoints.url(ServiceId.ZIPKIN), list(parts.values()), run.directory.path)
 
 
 def slow_by_its_own_account(run: Run) -> dict[str, str]:

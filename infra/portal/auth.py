@@ -29,7 +29,6 @@ from infra.portal.server import observed, serve
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import open_redis
 from infra.portal.tokens import ACCESS_S, REFRESH_S, InvalidToken, User, access_token, claims_of, refresh_token
-from infra.portal.tracing import client_span
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS users (
@@ -73,9 +72,8 @@ class Attempts:
         self._redis = redis
 
     async def refuse_if_locked(self, key: str) -> None:
-        with client_span("redis", "exists"):
-            if await self._redis.exists(f"login_attempt:lock:{key}"):
-                raise ApiError(429, "A018", "Account temporarily locked")
+        if await self._redis.exists(f"login_attempt:lock:{key}"):
+            raise ApiError(429, "A018", "Account temporarily locked")
 
     async def failed(self, key: str) -> None:
         count = await self._redis.incr(f"login_attempt:count:{key}")
@@ -193,8 +191,7 @@ class Auth:
     async def _tokens(self, user: User) -> Response:
         access = access_token(user, self._secret)
         refresh = refresh_token(user, secrets.token_hex(8), self._secret)
-        with client_span("redis", "set"):
-            await self._redis.set(f"refresh_token:{user.user_id}", refresh, ex=REFRESH_S)
+        await self._redis.set(f"refresh_token:{user.user_id}", refresh, ex=REFRESH_S)
         answer = ok({"accessToken": access, "refreshToken": refresh, "expiresIn": ACCESS_S})
         answer.set_cookie("portal_refresh_token", refresh, max_age=REFRESH_S, httponly=True, samesite="lax")
         return answer
@@ -233,7 +230,7 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
     async with observed(settings, "auth-service", faults) as (meters, tracer):
         pool = Pool(settings, "auth_db", meters, "HikariPool-1", faults)
         await pool.open(SCHEMA)
-        redis = await open_redis(settings)
+        redis = await open_redis(settings, meters)
         auth = Auth(pool, redis, settings)
         routes = [
             Route("POST", "/api/v1/auth/login", auth.login),

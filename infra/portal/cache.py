@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 from infra.portal.faults import NO_SINGLE_FLIGHT, Faults
 from infra.portal.metrics import Meters
 from infra.portal.stores import CALL_TIMEOUT_S
-from infra.portal.tracing import client_span
 
 Load = Callable[[], Awaitable[bytes | None]]
 
@@ -61,8 +60,7 @@ class Cache:
         return value
 
     async def _cached(self, key: str) -> bytes | None:
-        with client_span("redis", "get"):
-            return cast("bytes | None", await self._redis.get(f"{self._name}:{key}"))
+        return cast("bytes | None", await self._redis.get(f"{self._name}:{key}"))
 
     async def _load_once(self, key: str, load: Load) -> bytes | None:
         """Load under the lock; a value that appeared meanwhile wins. The lock ends by itself if its owner dies."""

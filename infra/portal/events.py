@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
 from infra.portal.faults import DUPLICATE_EVENTS, Faults
+from infra.portal.metrics import Meters, timed
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import CALL_TIMEOUT_S, wait_for
 
@@ -24,8 +25,9 @@ PARTITIONS = {"shopping.order.created": 3, "shopping.order.created.DLT": 1, "sho
 class Publisher:
     """Sends events with acks=all."""
 
-    def __init__(self, producer: AIOKafkaProducer, faults: Faults) -> None:
+    def __init__(self, producer: AIOKafkaProducer, meters: Meters, faults: Faults) -> None:
         self._producer, self._faults = producer, faults
+        self._sent = meters.timer("spring_kafka_template_seconds", ("name", "result", "exception"))
         self._announcing: set[asyncio.Task[None]] = set()
 
     async def publish(self, topic: str, key: str, event_class: str, event: object) -> None:
@@ -33,10 +35,11 @@ class Publisher:
         headers = [(TYPE_HEADER, f"{EVENT_PACKAGE}{event_class}".encode())]
         value = orjson.dumps(event)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._producer.send_and_wait(topic, value, key.encode(), headers=headers)
-                if self._faults.strength(DUPLICATE_EVENTS):  # a retry, the acknowledgement being taken for lost
+            with timed(self._sent, "kafkaTemplate"):
+                async with asyncio.timeout(CALL_TIMEOUT_S):
                     await self._producer.send_and_wait(topic, value, key.encode(), headers=headers)
+                    if self._faults.strength(DUPLICATE_EVENTS):  # a retry, the acknowledgement being taken for lost
+                        await self._producer.send_and_wait(topic, value, key.encode(), headers=headers)
         except TimeoutError:
             raise KafkaTimeoutError(f"no acknowledgement within {CALL_TIMEOUT_S} s") from None
 

@@ -237,7 +237,7 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The gateway with its Redis open; it starts whether or not the services are there."""
     faults = Faults(GATEWAY_FAULTS)
     async with observed(settings, "api-gateway", faults) as (meters, tracer):
-        redis = await open_redis(settings)
+        redis = await open_redis(settings, meters)
         gateway = Gateway(settings, meters, redis, faults)
         switch = admin(gateway.serve_design_routes)
         routes = [Route(method, "/admin/design-routes", switch) for method in ("PUT", "DELETE")]

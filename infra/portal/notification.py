@@ -92,7 +92,7 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
             Route("GET", "/admin/notifications/ledger", admin(notifications.ledger)),
             Route("POST", "/admin/clean-up", admin(notifications.clean_up)),
         ]
-        probes = {"db": pool.ping, "kafka": Publisher(producer, faults).ping}
+        probes = {"db": pool.ping, "kafka": Publisher(producer, meters, faults).ping}
         yield App(meters, tracer, routes, probes=probes, faults=faults)
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)

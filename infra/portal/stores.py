@@ -4,11 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiokafka.errors import KafkaError
+from prometheus_client import Summary
 from pymysql.err import InterfaceError, OperationalError
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -16,7 +17,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from infra.portal.metrics import Meters
 from infra.portal.settings import PortalSettings
+from infra.portal.tracing import client_span
 
 log = logging.getLogger("infra.portal")
 
@@ -90,9 +93,29 @@ def redis_pool(url: str) -> BlockingConnectionPool:
     )
 
 
-async def open_redis(settings: PortalSettings) -> Redis:
+class MeteredRedis(Redis):
+    """A client whose commands are metered as Lettuce's are (`lettuce_command_completion_seconds`), and traced."""
+
+    def __init__(self, pool: BlockingConnectionPool, completed: Summary) -> None:
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True  # as from_pool has it
+        self._completed = completed
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command and await its answer, the wait for a connection included."""
+        command = str(args[0])
+        started = time.perf_counter()
+        with client_span("redis", command.lower()):
+            try:
+                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            finally:
+                self._completed.labels(command).observe(time.perf_counter() - started)
+
+
+async def open_redis(settings: PortalSettings, meters: Meters) -> Redis:
     """A Redis client, once the server answers."""
-    client = Redis.from_pool(redis_pool(settings.redis_url))
+    completed = meters.timer("lettuce_command_completion_seconds", ("command",))
+    client = MeteredRedis(redis_pool(settings.redis_url), completed)
     where = urlsplit(settings.redis_url)
     await wait_for(f"Redis at {where.hostname}:{where.port}", client.ping, settings.start_timeout_s)
     return client

@@ -198,8 +198,14 @@ class Kept:
         self._folder = Settings().runs_dir / "proof" / "faults"
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def keep(self, name: str, outcome: Row | Healthy) -> None:
+    def keep(self, name: str, outcome: Row | Healthy, run_dir: Path) -> None:
+        """The outcome, and of the run what it takes to judge it again."""
         (self._folder / f"{name}.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        kept = self._folder / name
+        shutil.rmtree(kept, ignore_errors=True)
+        if (run_dir / "report.json").exists():
+            shutil.copytree(run_dir / "metrics", kept / "metrics")
+            shutil.copy(run_dir / "report.json", kept)
 
     def rows(self) -> list[Row]:
         """In the table's order; those that were not run yet are missing."""
@@ -223,12 +229,12 @@ def main(names: Sequence[str]) -> int:
         with one_stack(folder):
             for number in range(1, HEALTHY_RUNS + 1) if not names or HEALTHY in names else ():
                 run = healthy_run(folder, number)
-                kept.keep(f"{HEALTHY}-{number}", run)
+                kept.keep(f"{HEALTHY}-{number}", run, folder / "runs" / "latest")
                 good.append(run.verdict in ("PASS", "INVALID"))
                 print(f"healthy {number}: {run.verdict} {run.why}", flush=True)
             for fault in (fault for fault in EXPECTED if not names or fault in names):
                 row = with_fault(folder, fault)
-                kept.keep(fault, row)
+                kept.keep(fault, row, folder / "runs" / "latest")
                 good.append(row.caught)
                 _say(row)
                 shutil.rmtree(folder / "runs")

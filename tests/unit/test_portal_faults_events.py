@@ -157,7 +157,9 @@ class TestPublisher:
         broker, faults = Broker(), Faults(SHOPPING_FAULTS)
         if on:
             faults.switch_on(DUPLICATE_EVENTS)
-        await Publisher(broker, faults).publish("orders", "ORD-1", "OrderCreatedEvent", {"a": 1})  # type: ignore[arg-type]
+        await Publisher(broker, Meters("shopping-service", "test"), faults).publish(
+            "orders", "ORD-1", "OrderCreatedEvent", {"a": 1}
+        )  # type: ignore[arg-type]
         assert broker.taken == [("orders", b'{"a":1}', b"ORD-1")] * copies
 
 

@@ -5,7 +5,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pymysql.err import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.requests import Request
 
 from infra.portal import pool as pool_module
@@ -17,7 +19,18 @@ from infra.portal.http import ApiError
 from infra.portal.metrics import Meters
 from infra.portal.pool import Pool
 from infra.portal.settings import PortalSettings
-from infra.portal.stores import StoreMissing, store_of, wait_for
+from infra.portal.stores import MeteredRedis, StoreMissing, redis_pool, store_of, wait_for
+
+
+class TestRedisMeter:
+    async def test_times_every_command_also_one_that_fails(self) -> None:
+        meters = Meters("shopping-service", "test")
+        redis = MeteredRedis(redis_pool("redis://127.0.0.1:1/0"), meters.timer("lettuce", ("command",)))
+        with pytest.raises(RedisConnectionError):
+            await redis.get("key")
+        labels = {"application": "shopping-service", "environment": "test", "command": "GET"}
+        counted = {metric.name: metric.samples for metric in text_string_to_metric_families(meters.render().decode())}
+        assert [(s.value, s.labels) for s in counted["lettuce"] if s.name == "lettuce_count"] == [(1, labels)]
 
 
 class TestPasswordPolicy:
