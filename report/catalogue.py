@@ -113,7 +113,7 @@ def _k6(run_id: str) -> Iterator[SeriesSpec]:
 
 def _services(profile: Profile, window: str) -> Iterator[SeriesSpec]:
     label, family = profile.metrics.service_label, profile.metrics.http_requests
-    chosen = f"{_service_selector(profile)}, uri!~{_quoted(profile.metrics.probe_uris)}"
+    chosen = f"{service_selector(profile)}, uri!~{_quoted(profile.metrics.probe_uris)}"
     requests = f"sum by ({label}) (rate({family}_count{{{chosen}}}[{window}]))"
     errors = f'sum by ({label}) (rate({family}_count{{{chosen}, status=~"5.."}}[{window}]))'
     buckets = f"sum by (le, {label}) (rate({family}_bucket{{{chosen}}}[{window}]))"
@@ -146,7 +146,7 @@ def _services(profile: Profile, window: str) -> Iterator[SeriesSpec]:
 
 def _processes(profile: Profile, window: str) -> Iterator[SeriesSpec]:
     service, container = profile.metrics.service_label, profile.metrics.container_label
-    chosen, named = _service_selector(profile), f'{container}!=""'
+    chosen, named = service_selector(profile), f'{container}!=""'
     yield SeriesSpec(
         "process_cpu",
         "processes",
@@ -182,7 +182,7 @@ def _processes(profile: Profile, window: str) -> Iterator[SeriesSpec]:
 
 
 def _pools(profile: Profile) -> Iterator[SeriesSpec]:
-    kept, chosen = f"{profile.metrics.service_label}, pool", _service_selector(profile)
+    kept, chosen = f"{profile.metrics.service_label}, pool", service_selector(profile)
     for state, title, meaning in (
         ("active", "Connections in use", "Database connections in use"),
         ("max", "Connections at most", "Size limit of the connection pool"),
@@ -304,6 +304,7 @@ def _bot(window: str) -> Iterator[SeriesSpec]:
     )
 
 
-def _service_selector(profile: Profile) -> str:
+def service_selector(profile: Profile) -> str:
+    """What chooses the target's own services among all series."""
     services = "|".join(service.replace(".", r"\.") for service in profile.metrics.services)
     return f"{profile.metrics.service_label}=~{_quoted(services)}"

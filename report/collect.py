@@ -7,19 +7,23 @@ knows no such metric: its exporter is not scraped) or `failed` (Prometheus refus
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from core.errors import SuiteError
-from report.catalogue import SeriesSpec
+from core.waiting import wait_for
+from report.catalogue import SeriesSpec, service_selector
 from report.model import SeriesRow
 from report.prometheus import PATIENCE_S, AnyLine, Prometheus, Unreachable, Window
 from report.store import Collected, write_collected
+from targets.model import Profile
 
 SIDE_BY_SIDE = 4
 """Queries at a time: enough to hide the round trips, few enough to leave Prometheus its processor."""
@@ -52,6 +56,22 @@ def collect(
     if run_dir is not None:
         write_collected(collected, run_dir)
     return collected
+
+
+def await_scrape(prometheus_url: str, profile: Profile, moment: datetime, timeout_s: float) -> None:
+    """Return once every service was scraped after `moment`: of a burst the last scrape may be all that there is.
+
+    Never raises: a Prometheus that does not answer is for `collect` to tell.
+    """
+    expr = f"min(timestamp(process_cpu_usage{{{service_selector(profile)}}}))"
+
+    def oldest_s() -> float:
+        now = datetime.now(UTC)
+        lines = prometheus.query_range(expr, Window(now, now), 1.0)
+        return float(lines[0].values[-1]) if lines else math.inf
+
+    with Prometheus(prometheus_url, 0.0) as prometheus, suppress(SuiteError):
+        wait_for(oldest_s, lambda seen: seen > moment.timestamp(), timeout_s, every_s=0.2)
 
 
 Answer = tuple[SeriesRow, Sequence[AnyLine]]

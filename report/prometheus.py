@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -35,6 +36,12 @@ class Window:
     @classmethod
     def from_epoch(cls, started_s: float, ended_s: float) -> Window:
         return cls(datetime.fromtimestamp(started_s, UTC), datetime.fromtimestamp(ended_s, UTC))
+
+    @classmethod
+    def of_steps(cls, started: datetime, ended: datetime, step_s: float) -> Window:
+        """Whole steps that end at `ended`: the first begins at most a step before `started`."""
+        steps = math.ceil((ended - started).total_seconds() / step_s)
+        return cls(ended - steps * timedelta(seconds=step_s), ended)
 
     def grid(self, step_s: float) -> Grid:
         """Its moments, one each step."""

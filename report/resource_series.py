@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from report.catalogue import SeriesSpec
+from report.catalogue import SeriesSpec, service_selector
 from targets.model import Profile
 
 GROUP = "resources"
@@ -19,8 +19,7 @@ GROUP = "resources"
 def resource_series(profile: Profile) -> tuple[SeriesSpec, ...]:
     """To be collected beside the catalogue."""
     label = profile.metrics.service_label
-    services = "|".join(service.replace(".", r"\.") for service in profile.metrics.services)
-    chosen = f"{label}=~{json.dumps(services)}"
+    chosen = service_selector(profile)
     return (*_requests(profile, chosen), *_timers(label, chosen), *_machine(label, chosen), *_stores(profile))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
-from report.catalogue import SeriesSpec
+from report.catalogue import SeriesSpec, service_selector
 from targets.model import Profile
 
 
 def soak_series(profile: Profile) -> tuple[SeriesSpec, ...]:
     """To be collected beside the catalogue."""
     label = profile.metrics.service_label
-    services = "|".join(service.replace(".", r"\.") for service in profile.metrics.services)
-    chosen = f"{label}=~{json.dumps(services)}"
+    chosen = service_selector(profile)
     return (
         SeriesSpec(
             "process_start",

@@ -20,7 +20,7 @@ from infra.prometheus.scrape import SCRAPE_INTERVAL_S
 from k6.model import ScenarioResult
 from report.build import PhaseRun, RunFacts, build
 from report.catalogue import catalogue
-from report.collect import collect
+from report.collect import await_scrape, collect
 from report.confirm import breach_seen_by_target
 from report.histograms import histogram_series
 from report.history import FOLDER as HISTORY
@@ -49,10 +49,13 @@ def collect_from_prometheus(run: Run) -> None:
     """The run's window from Prometheus into pandas and parquet."""
     if not run.identities:
         return
-    started, ended = run.started, utc_now()
-    step_s = max(SCRAPE_INTERVAL_S, (ended - started).total_seconds() / POINTS)
     url = run.endpoints.url(ServiceId.PROMETHEUS)
-    window = Window(started, ended)
+    parts = parts_of(stages_of(run))
+    if parts:
+        await_scrape(url, run.profile, max(part.ended for part in parts.values()), 2 * SCRAPE_INTERVAL_S)
+    ended = utc_now()
+    step_s = max(SCRAPE_INTERVAL_S, (ended - run.started).total_seconds() / POINTS)
+    window = Window.of_steps(run.started, ended, step_s)
     profile, run_id = run.profile, run.run_id
     specs = (*catalogue(profile, run_id), *soak_series(profile), *resource_series(profile), *histogram_series(run_id))
     run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path)
