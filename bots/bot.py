@@ -20,6 +20,7 @@ from bots.plan import Accounting, BotPlan, BotResult, Drain, Problem, Progress, 
 from bots.schedule import message_count, span_s
 from bots.share import ShareResult
 from core.errors import SuiteError
+from core.reach import Reach, reaching
 from core.rundir import utc_now
 
 log = logging.getLogger("bots")
@@ -34,7 +35,11 @@ def run_bot(plan: BotPlan, stop: Event, on_progress: Callable[[Progress], object
     lost later is `BotResult.stopped_by`.
     """
     engine_module(plan.engine)
-    with Broker(plan.bootstrap_servers) as broker, tempfile.TemporaryDirectory(prefix="kafka-bot-") as folder:
+    with (
+        reaching(Reach.of(plan.allow)),
+        Broker(plan.bootstrap_servers) as broker,
+        tempfile.TemporaryDirectory(prefix="kafka-bot-") as folder,
+    ):
         broker.require_topic(plan.events.topic)
         metrics = BotMetrics(Path(folder))
         with serving(metrics, plan.metrics_address, plan.metrics_port) as port:

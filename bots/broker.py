@@ -20,7 +20,7 @@ from kafka.protocol.offset import OffsetRequest
 from kafka.structs import TopicPartition
 
 from core.errors import ConfigError, SuiteError, TargetError
-from targets.guard import require_loopback
+from targets.guard import require_allowed
 
 Offsets = Mapping[int, int]
 """Partition -> offset."""
@@ -38,15 +38,14 @@ class Broker:
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
-        """TargetRefused when an address, given or advertised, is not this machine; TargetError when none answers."""
-        self.bootstrap_servers = _loopback_servers(bootstrap_servers)
+        """TargetRefused when an address, given or advertised, may not be reached; TargetError when none answers."""
+        self.bootstrap_servers = _allowed_servers(bootstrap_servers)
         try:
             self._client = KafkaClient(bootstrap_servers=self.bootstrap_servers, client_id="kafka-bot-questions")
         except NoBrokersAvailable as error:
             raise self._problem("no Kafka broker answers") from error
         try:
             self._refresh()
-            self._require_loopback_listeners()
         except SuiteError:
             self.close()
             raise
@@ -129,8 +128,9 @@ class Broker:
         return offsets
 
     def _refresh(self) -> None:
-        """Learn brokers, topics and leaders anew."""
+        """Learn brokers, topics and leaders anew; TargetRefused when a broker sends its clients elsewhere."""
         self._answer(lambda _: self._client.cluster.request_update())
+        self._require_allowed_listeners()
 
     def _ask(self, request: Any, node: int | None = None) -> Any:
         return self._answer(lambda deadline_s: self._client.send(self._ready_node(node, deadline_s), request))
@@ -169,18 +169,18 @@ class Broker:
     def _problem(self, what: str) -> TargetError:
         return TargetError(what, where=", ".join(self.bootstrap_servers), cure=_CURE)
 
-    def _require_loopback_listeners(self) -> None:
+    def _require_allowed_listeners(self) -> None:
         """A broker names the address that clients then connect to; it may name another machine."""
         for broker in self._client.cluster.brokers():
-            require_loopback(f"{broker.host}:{broker.port}", f"advertised.listeners of broker {broker.nodeId}")
+            require_allowed(f"{broker.host}:{broker.port}", f"advertised.listeners of broker {broker.nodeId}")
 
 
-def _loopback_servers(bootstrap_servers: str) -> list[str]:
+def _allowed_servers(bootstrap_servers: str) -> list[str]:
     servers = [server.strip() for server in bootstrap_servers.split(",") if server.strip()]
     if not servers:
         raise ConfigError("no Kafka broker was given", where="--bootstrap-servers", cure="Give host:port.")
     for server in servers:
-        require_loopback(server, "--bootstrap-servers")
+        require_allowed(server, "--bootstrap-servers")
         if not server.rpartition(":")[2].isdigit():
             raise ConfigError(f"'{server}' names no port", where="--bootstrap-servers", cure="Give host:port.")
     return servers

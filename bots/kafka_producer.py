@@ -39,6 +39,7 @@ from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
 from core.rundir import new_run_id, utc_now
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Verdict, worst
+from targets.guard import require_consent
 from targets.load import EngineName
 from targets.model import load_profile
 from targets.shape import MOST_PER_S, MOST_S, BotStep, parse_shape
@@ -90,12 +91,15 @@ def _follow_plan_file(plan: Path, result: Path, stop: threading.Event) -> int:
 
 
 def _plan(options: argparse.Namespace) -> BotPlan:
-    events = load_profile(options.target).events
+    profile = load_profile(options.target)
+    require_consent(profile, options.i_mean)
+    events = profile.events
     if options.topic and options.topic != events.topic:
         events = events.model_copy(update={"topic": options.topic, "dead_letter_topic": f"{options.topic}.DLT"})
     return BotPlan(
         run_id=options.run_id or new_run_id(Path(options.target).stem, "bot", utc_now()),
         bootstrap_servers=options.bootstrap_servers,
+        allow=profile.allow,
         events=events,
         steps=options.shape or (BotStep(rate_per_s=options.rate, duration_s=options.duration),),
         engine=options.engine,
@@ -115,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--bootstrap-servers",
         default="localhost:9092",
-        help="host:port of Kafka, on this machine (default: %(default)s)",
+        help="host:port of Kafka, allowed by the target's profile (default: %(default)s)",
     )
     add("--topic", help="default: the target's order topic; it must exist")
     add("--rate", type=_number_up_to(MOST_PER_S), default=100, help="messages a second (default: %(default)s)")
@@ -141,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         help="0.0.0.0 where Prometheus runs in a container (default: %(default)s)",
     )
     add("--target", default="portal", help="profile, by name or file, that describes the event (default: %(default)s)")
+    add("--i-mean", metavar="NAME", help="the name of a production target, typed for this run")
     add("--verify", action="store_true", help="read the log back, watch lag and dead letters, wait for lag 0")
     add("--run-id", help="stands in every message (default: a new one)")
     add("--result", type=_new_file, metavar="FILE", help="also write everything that was measured there, as JSON")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
+from core.reach import THIS_MACHINE
 from targets.load import EngineName
 from targets.model import Events
 from targets.shape import BotStep
@@ -31,6 +32,7 @@ class BotPlan(Document):
 
     run_id: str = Field(min_length=1)
     bootstrap_servers: str = Field(description="host:port[,host:port]")
+    allow: tuple[str, ...] = Field(default=THIS_MACHINE, description="all that may be reached, as in the profile")
     events: Events
     steps: tuple[BotStep, ...] = Field(min_length=1)
     engine: EngineName = "kafka-python"

@@ -23,6 +23,7 @@ from bots.plan import Problem
 from bots.sender import Sender
 from bots.share import ShareLine, SharePlan, ShareResult, ShareState
 from core.errors import SuiteError
+from core.reach import Reach, reaching
 
 TELL_S = 0.25
 """How often state is told and the metrics brought up to date."""
@@ -45,7 +46,7 @@ def _send(share: SharePlan) -> ShareResult:
     factory = EventFactory(plan, random.Random(f"{plan.run_id}/{share.producer}"), share.producer)
     sender = Sender(plan, factory, share.producer, share.producers)
     metrics = ProducerMetrics(plan.events.topic)
-    with Broker(plan.bootstrap_servers) as broker:
+    with reaching(Reach.of(plan.allow)), Broker(plan.bootstrap_servers) as broker:
         engine = engine_module(plan.engine).open_engine(broker, plan, sender.settled)
     teller = _Teller(sender, metrics)
     gc.freeze()  # thousands of templates that no collection need look at again

@@ -30,6 +30,9 @@ class Request(BaseModel):
     keep_stack: bool = Field(default=False, description="leave the stack running after the run")
     run_dir: Path | None = Field(default=None, description="where run directories are made; default: runs/")
     ports: PortChoice = Field(default="default", description="the design's ports, or free ones")
+    i_mean: str | None = Field(
+        default=None, description="the name of a production target, typed for this run: without it none takes load"
+    )
     gates: Path | None = Field(default=None, description="gate file (docs/gates.md); default: the target's own")
 
     @property

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
         default=None,
         description="where runs_dir is served, for links in Prefect and in messages (`make ui` does); default: files",
     )
+    ca_file: Path | None = Field(
+        default=None,
+        description="CA certificates (PEM) that vouch for the target's https addresses; default: the usual authorities",
+    )
     grafana_url: str | None = Field(
         default=None,
         description="a Grafana on this machine, with its base path; default: the target's addresses.grafana, if any",

@@ -18,6 +18,8 @@ from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
 from infra.portal_faults import FAULTS
 from report.gate_file import gates_for
+from targets.guard import PRODUCTION
+from targets.model import load_profile
 from targets.resolve import resolve
 
 EPILOG = """\
@@ -50,12 +52,22 @@ def _run(request: Request) -> int:
     """Exit code of the run; what cannot work is said before Prefect is imported, which takes seconds."""
     console = Console(stderr=True)
     try:
+        request = _with_typed_name(request)
         profile, _ = resolve(request)
         gates_for(profile, request.gates)
         return _flow_run(request)
     except SuiteError as error:
         console.print(f"[bold red]ERROR[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         return EXIT_CODES[Verdict.ERROR]
+
+
+def _with_typed_name(request: Request) -> Request:
+    """A person at a terminal is asked for a production target's name; it is kept nowhere."""
+    profile = load_profile(request.target)
+    if profile.environment != PRODUCTION or request.i_mean is not None or not sys.stdin.isatty():
+        return request
+    sys.stderr.write(f"target '{profile.name}' is PRODUCTION. Type its name to put load on it: ")
+    return request.model_copy(update={"i_mean": sys.stdin.readline().strip()})
 
 
 def _flow_run(request: Request) -> int:
@@ -113,5 +125,6 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
+    parser.add_argument("--i-mean", metavar="NAME", help=about["i_mean"])
     parser.add_argument("--gates", type=Path, metavar="FILE", help=about["gates"])
     return parser

@@ -14,8 +14,10 @@ from prefect.client.schemas.objects import State
 
 import tasks.report as steps
 from core.errors import SuiteError
+from core.reach import reaching
 from core.request import BackendName, PortChoice, Request, ScenarioId
 from core.words import Phase, Verdict
+from flows.consent import given_now
 from flows.dashboards import dashboards
 from flows.exporters import exporters
 from flows.form import asked, run_name
@@ -59,6 +61,7 @@ def full_suite(
     run_dir: Path | None = asked("run_dir", files=True),
     ports: PortChoice = asked("ports"),
     gates: Path | None = asked("gates", files=True),
+    i_mean: str | None = asked("i_mean"),
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -72,6 +75,7 @@ def full_suite(
         run_dir=run_dir,
         ports=ports,
         gates=gates,
+        i_mean=given_now(i_mean),
     )
     try:
         return carry_out(open_run(request))
@@ -82,7 +86,7 @@ def full_suite(
 def carry_out(run: Run) -> State[Any]:
     """The run itself, to its report and teardown."""
     log.info("run %s: report and logs go to %s", run.run_id, run.directory.path)
-    with kept_in_file(run.directory.logs), stop_on_signals(run):
+    with kept_in_file(run.directory.logs), stop_on_signals(run), reaching(run.profile.reach):
         for phase in run.request.phases:
             PHASE_FLOWS[phase](run, return_state=True)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))

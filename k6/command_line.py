@@ -25,6 +25,7 @@ from k6.model import K6Program, ScenarioRequest, ScenarioResult
 from k6.plan import scenario_name
 from k6.progress import log_progress
 from k6.runner import run_scenario
+from targets.guard import require_consent
 from targets.load import load_load
 from targets.model import load_profile
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="k6/run.sh",
-        description="Runs one k6 scenario against a target on this machine.",
+        description="Runs one k6 scenario against a target.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--load", default="smoke", help="smoke, design, soak or a file (LOAD; default: %(default)s)")
     add("--coupon-id", default="1", help="the coupon of scenario C (COUPON_ID; default: %(default)s)")
     add("--product-id", default="", help="the product of scenario E (PRODUCT_ID; default: the first one listed)")
+    add("--i-mean", metavar="NAME", help="the name of a production target, typed for this run")
     add("--k6", type=Path, help="the k6 binary (default: the one that `make setup` built, or on the PATH)")
     add("--run-dir", type=Path, help="where run directories are made (default: runs/)")
     return parser
@@ -82,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _request(options: argparse.Namespace) -> ScenarioRequest:
     name = scenario_name(options.scenario)
     profile = load_profile(ENVIRONMENTS.get(options.target, options.target))
+    require_consent(profile, options.i_mean)
     load = load_load(options.load)
     settings = Settings()
     k6 = K6Program(options.k6 or built_k6(settings.cache_dir))

@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from core.errors import SetupError
 from core.rundir import utc_now
@@ -25,11 +27,13 @@ from k6.command import Files, k6_arguments, k6_environment
 from k6.log_file import keep_log, noting_receipts
 from k6.machine import ProcessorWatch
 from k6.model import Progress, ScenarioRequest, ScenarioResult
+from k6.network import network_options
 from k6.plan import GRACEFUL_STOP_S, SETUP_TIMEOUT_S, plan_document, planned_s, scenario_name
 from k6.progress import ProgressReader, free_address
 from k6.result import Ending, scenario_result
 from k6.start_gate import PausedK6, StartGate
-from targets.guard import refuse_unless_loopback, require_loopback
+from targets.guard import pinned, refuse_unless_allowed
+from targets.model import Profile
 
 log = logging.getLogger("k6")
 
@@ -57,12 +61,12 @@ def run_scenario(
     """Run one scenario to its end, or until `stop` is set; with a `gate` its load begins when that opens.
 
     `on_progress` is called every two seconds. A k6 that fails is a result with `error`, not an exception.
-    TargetRefused when anything would be sent elsewhere than to this machine, ConfigError when the load does not fit k6
-    or the target, SetupError when k6 is not there; each before the first request.
+    TargetRefused when anything would be sent elsewhere than the profile allows, ConfigError when the load does not fit
+    k6 or the target, SetupError when k6 is not there; each before the first request.
     """
-    refuse_unless_loopback(request.profile)
+    refuse_unless_allowed(request.profile)
     if request.remote_write_url is not None:
-        require_loopback(request.remote_write_url, "Prometheus remote write")
+        request = replace(request, remote_write_url=_pinned_remote_write(request.remote_write_url, request.profile))
     if not os.access(request.k6.path, os.X_OK):
         raise SetupError("k6 cannot be started", where=str(request.k6.path), cure="Run `make setup`, which builds it.")
     request.out_dir.mkdir(parents=True, exist_ok=True)
@@ -72,12 +76,26 @@ def run_scenario(
         return scenario_result(request, files, ending)
 
 
+def _pinned_remote_write(url: str, profile: Profile) -> str:
+    """`url` with an address in place of its name, resolved and allowed just now: k6's output resolves it by itself.
+
+    https keeps the name: there a certificate proves who answers, and it is made out to the name.
+    """
+    address = profile.reach.addresses(url, "Prometheus remote write")[0]
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return url
+    host = f"[{address}]" if ":" in address else address
+    return urlunsplit(parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}"))
+
+
 def _written(request: ScenarioRequest, private: Path) -> Files:
     """The plan, and an empty k6 configuration in place of the user's own; `private` is a folder of mode 0700."""
     files = Files.of(request.out_dir.resolve(), private)
     files.summary.unlink(missing_ok=True)
     files.plan.touch(mode=0o600)
-    files.plan.write_text(json.dumps(plan_document(request)), encoding="utf-8")
+    document = {**plan_document(request), "network": network_options(pinned(request.profile))}
+    files.plan.write_text(json.dumps(document), encoding="utf-8")
     files.config.write_text("{}", encoding="utf-8")
     return files
 

@@ -1,54 +1,49 @@
-"""Deny by default: nothing is sent to an address that is not loopback, by name and by every address it resolves to."""
+"""Deny by default: nothing is sent but to what the profile allows, by name, port and every address (docs/safety.md)."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import socket
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from core import reach
 from core.errors import TargetRefused
+from core.reach import Reach
 from targets.model import Profile
 
-_TRICKS = re.compile(r"[\\\s]")
-_NUMBERS = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*\.?")
-_CURE = "Load goes to this machine only: use 127.0.0.1, ::1 or localhost."
+PRODUCTION = "production"
 
 
-def refuse_unless_loopback(profile: Profile) -> None:
-    """TargetRefused unless every address of the profile is on this machine; asked before any request."""
+def refuse_unless_allowed(profile: Profile) -> None:
+    """TargetRefused unless every address of the profile is one that it allows; asked before any request."""
     for service, address in profile.addresses.items():
-        require_loopback(address, f"target '{profile.name}', addresses.{service}")
+        require_allowed(address, f"target '{profile.name}', addresses.{service}", profile.reach)
 
 
-def require_loopback(address: str, where: str) -> None:
-    """TargetRefused unless `address` (a URL or `host:port`) and all that its name resolves to are loopback."""
-    host = _host(address, where)
-    for resolved in _resolve(host, where):
-        if not ipaddress.ip_address(resolved).is_loopback:
-            raise TargetRefused(f"'{host}' is {resolved}, which is not this machine", where=where, cure=_CURE)
+def require_allowed(address: str, where: str, allowed: Reach | None = None) -> None:
+    """TargetRefused unless `address` (a URL or `host:port`) and all that it stands for may be reached.
+
+    `allowed`: by default what this process may reach now.
+    """
+    (allowed or reach.current()).addresses(address, where)
 
 
-def _host(address: str, where: str) -> str:
-    """The host of a plainly written address; tricks of notation are refused, not interpreted."""
-    host = _plain_host(address)
-    if not host:
-        raise TargetRefused(f"'{address}' is not a plain scheme://host:port", where=where, cure=_CURE)
-    return host
+def require_consent(profile: Profile, i_mean: str | None) -> None:
+    """TargetRefused when the target is in production and was not called by its name for this very run."""
+    if profile.environment == PRODUCTION and i_mean != profile.name:
+        said = f"--i-mean says '{i_mean}'" if i_mean else "nobody typed its name"
+        raise TargetRefused(
+            f"target '{profile.name}' is production, and {said}",
+            where="environment",
+            cure=f"If you mean it: --i-mean {profile.name} (in Prefect: the parameter i_mean), for every run anew.",
+        )
 
 
-def _plain_host(address: str) -> str | None:
-    try:
-        parts = urlsplit(address if "://" in address else f"tcp://{address}")
-        if parts.hostname and _NUMBERS.fullmatch(parts.hostname):
-            ipaddress.ip_address(parts.hostname)  # not 0177.0.0.1 or 127.1, which resolvers read in different ways
-    except ValueError:
-        return None
-    return None if _TRICKS.search(address) or "@" in parts.netloc else parts.hostname
-
-
-def _resolve(host: str, where: str) -> set[str]:
-    try:
-        return {str(row[4][0]) for row in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError) as error:
-        raise TargetRefused(f"'{host}' cannot be resolved: {error}", where=where, cure=_CURE) from error
+def pinned(profile: Profile) -> Mapping[str, str]:
+    """Host -> the address at which load finds it, for every http address; as allowed and resolved just now."""
+    return {
+        urlsplit(address).hostname or "": profile.reach.addresses(
+            address, f"target '{profile.name}', addresses.{service}"
+        )[0]
+        for service, address in profile.addresses.items()
+        if address.startswith("http")
+    }

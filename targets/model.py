@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from core.ports import Endpoints, ServiceId
+from core.reach import THIS_MACHINE, Reach
 from targets.documents import find_document, read_document
 
 FOLDER = Path(__file__).parent
@@ -169,13 +170,38 @@ class Metrics(Data):
     )
 
 
+class Budget(Data):
+    """The most that one run may put on the target."""
+
+    requests: int = Field(gt=0, description="of k6 and messages of the bot together")
+    minutes: float = Field(gt=0, description="of k6 and the bot together")
+
+
+class Abort(Data):
+    """When the target has had enough: the load ends, and the run says why."""
+
+    error_ratio: float = Field(default=0.5, gt=0, le=1, description="share of failed requests ...")
+    for_s: float = Field(default=30, gt=0, description="... over so many seconds")
+    disk_free_ratio: float = Field(default=0.05, ge=0, lt=1, description="free share of the run directory's disk")
+
+
 class Profile(Data):
     """One target."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     description: str
     dialect: str = Field(description="adapter module targets/<dialect>.py and k6/lib/dialects/<dialect>.js")
-    environment: Literal["test", "staging"]
+    environment: Literal["test", "staging", "production"] = Field(
+        description="production takes load only when its name is typed for this very run, and within a budget"
+    )
+    allow: tuple[str, ...] = Field(
+        default=THIS_MACHINE,
+        min_length=1,
+        description="all that load may go to: `name[:port]`, `address[:port]`, `network/bits`; a name's addresses must "
+        "be allowed too, or be this machine's",
+    )
+    budget: Budget | None = Field(default=None, description="the most that one run may put on the target")
+    abort: Abort = Field(default=Abort(), description="when a run ends its load for the target's sake")
     backend: Literal["embedded", "docker", "external"]
     data_may_be_written: bool = Field(description="orders are made only where this is true")
     entry: ServiceId = Field(description="the service that takes the load")
@@ -191,6 +217,12 @@ class Profile(Data):
     versions: Mapping[str, str] = Field(default_factory=dict, description="what stands in for what, for the report")
     scenarios: tuple[Literal["a", "b", "c", "d", "e"], ...] = Field(default=("a", "b", "c", "d", "e"), min_length=1)
 
+    @field_validator("allow")
+    @classmethod
+    def _is_a_reach(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        Reach.of(allow)
+        return allow
+
     @field_validator("addresses")
     @classmethod
     def _are_base_urls(cls, addresses: Mapping[ServiceId, str]) -> Mapping[ServiceId, str]:
@@ -204,7 +236,14 @@ class Profile(Data):
     def _has_its_entry(self) -> Profile:
         if self.entry not in self.addresses:
             raise ValueError(f"addresses has no '{self.entry}', which entry names")
+        if self.environment == "production" and self.budget is None:
+            raise ValueError("a production target needs a `budget` of requests and minutes")
         return self
+
+    @property
+    def reach(self) -> Reach:
+        """What `allow` says, to be asked."""
+        return Reach.of(self.allow)
 
     def at(self, endpoints: Endpoints) -> Profile:
         """The same profile with the addresses of the services that a backend runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import ConfigError
 from core.request import Request
-from targets.guard import refuse_unless_loopback
+from targets.guard import refuse_unless_allowed, require_consent
 from targets.load import Load, load_load
 from targets.model import Profile, load_profile
 
@@ -16,7 +16,8 @@ def resolve(request: Request) -> tuple[Profile, Load]:
     """ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
     profile = load_profile(request.target)
     load = load_load(request.load)
-    refuse_unless_loopback(profile)
+    require_consent(profile, request.i_mean)
+    refuse_unless_allowed(profile)
     unknown = set(request.scenario) - set(profile.scenarios)
     if unknown:
         raise ConfigError(

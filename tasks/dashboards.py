@@ -15,7 +15,7 @@ from dashboards.grafana import Grafana
 from dashboards.grafana_json import ZIPKIN_URL
 from dashboards.provision import Wanted, Window, provision
 from dashboards.verify import dashboard_live_check, dashboards_provisioned_check, panels_data_check
-from targets.guard import require_loopback
+from targets.guard import require_allowed
 from tasks.load import make_fixtures, run_scenario, sampling, seed_readback, traffic
 from tasks.run import Run
 from tasks.step import step
@@ -52,7 +52,7 @@ def dashboards_provisioned(run: Run) -> Check:
     if not url:
         return dashboards_provisioned_check()
     try:
-        require_loopback(url, "SUITE_GRAFANA_URL" if settings.grafana_url else f"addresses.{ServiceId.GRAFANA}")
+        require_allowed(url, "SUITE_GRAFANA_URL" if settings.grafana_url else f"addresses.{ServiceId.GRAFANA}")
     except ConfigError as error:
         run.fail(error)
         return check("dashboards-provisioned", Verdict.ERROR, str(error))

@@ -23,6 +23,7 @@ def run_bot(run: Run) -> BotResult:
     plan = BotPlan(
         run_id=run.run_id,
         bootstrap_servers=run.endpoints[ServiceId.KAFKA],
+        allow=run.profile.allow,
         events=run.profile.events,
         steps=run.load.bot,
         engine=run.load.bot_engine,

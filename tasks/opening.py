@@ -8,7 +8,7 @@ from core.settings import Settings
 from infra.backends import open_backend
 from infra.portal_faults import require_faults
 from report.gate_file import gates_for, keep_gates
-from targets.guard import require_loopback
+from targets.guard import require_allowed
 from targets.resolve import resolve
 from tasks.run import Run
 
@@ -20,7 +20,7 @@ def open_run(request: Request) -> Run:
     gates = gates_for(profile, request.gates)
     settings = Settings()
     if settings.grafana_url:
-        require_loopback(settings.grafana_url, "SUITE_GRAFANA_URL")
+        require_allowed(settings.grafana_url, "SUITE_GRAFANA_URL", profile.reach)
     run_id = new_run_id(profile.name, load.name, utc_now())
     directory = RunDirectory.create((request.run_dir or settings.runs_dir).resolve(), run_id)
     keep_gates(gates, directory.path)

@@ -42,6 +42,8 @@ from tasks.step import step
 
 log = logging.getLogger("suite")
 POINTS = 600
+SAFETY = ("allow", "budget", "abort")
+"""Parts of a profile that shape no figure."""
 
 
 @step
@@ -162,7 +164,7 @@ def _key(run: Run, versions: Mapping[str, str]) -> RunKey:
     scripts = ROOT / "k6"
     return RunKey(
         target=run.profile.name,
-        profile=digest(run.profile.model_dump_json(exclude={"addresses", "description"})),
+        profile=digest(run.profile.model_dump_json(exclude={"addresses", "description", *SAFETY})),
         versions=versions,
         load=run.load.name,
         load_numbers=digest(run.load.model_dump_json(exclude={"description"})),

@@ -34,11 +34,13 @@ export function tokenOf(index) {
 }
 
 /**
- * Options that every scenario shares. A redirect is never followed: load goes where the profile says. One of several
- * generators has its segment of the load in `plan.share`.
+ * Options that every scenario shares. A redirect is never followed: load goes where the profile says, and to the
+ * addresses in `plan.network` only (k6/network.py). One of several generators has its segment of the load in
+ * `plan.share`.
  */
 export const commonOptions = {
   ...plan.share,
+  ...plan.network,
   maxRedirects: 0,
   setupTimeout: `${plan.setup_timeout_s}s`,
   summaryTrendStats: SUMMARY_STATS,

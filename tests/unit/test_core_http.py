@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 import pytest
 
+from core.errors import TargetRefused
 from core.http import http_client
 
 
@@ -35,6 +38,18 @@ def server() -> Iterator[str]:
         listening.shutdown()
 
 
+def answer_localhost(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+    """Have the name `localhost` stand for these addresses, the next list at each question."""
+    real, ahead = socket.getaddrinfo, iter(answers)
+
+    def getaddrinfo(host: str, *rest: Any, **named: Any) -> list[Any]:
+        if host != "localhost":
+            return list(real(host, *rest, **named))
+        return [(0, 0, 0, "", (address, 0)) for address in next(ahead)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
 class TestHttpClient:
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     def test_does_not_follow_a_redirect(self, server: str, status: int) -> None:
@@ -50,6 +65,25 @@ class TestHttpClient:
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
         with http_client() as client:
             assert client.get(f"{server}/200").status_code == 200
+
+    def test_sends_nothing_to_a_place_that_is_not_allowed(self) -> None:
+        with http_client() as client, pytest.raises(TargetRefused, match=r"192\.0\.2\.1"):
+            client.get("http://192.0.2.1/")
+
+    def test_asks_for_a_names_address_again_at_every_request(
+        self, server: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer_localhost(monkeypatch, ["127.0.0.1"], ["192.0.2.1"])
+        by_name = server.replace("127.0.0.1", "localhost")
+        with http_client() as client:
+            assert client.get(f"{by_name}/200").status_code == 200
+            with pytest.raises(TargetRefused, match=r"'localhost' is 192\.0\.2\.1"):
+                client.get(f"{by_name}/200")
+
+    def test_tries_a_names_addresses_in_turn(self, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer_localhost(monkeypatch, ["127.0.0.9", "127.0.0.1"])  # nobody listens on the first
+        with http_client() as client:
+            assert client.get(f"{server.replace('127.0.0.1', 'localhost')}/200").status_code == 200
 
     def test_gives_up_after_its_bound(self) -> None:
         with http_client(timeout_s=1.5) as client:

@@ -109,8 +109,8 @@ class TestMistakes:
         assert error.where.endswith(f":{line_of(text, 'coupon:')}")
 
     def test_wrong_value_lists_the_right_ones(self, tmp_path: Path) -> None:
-        error = refusal(tmp_path, PORTAL.replace("environment: test", "environment: production"))
-        assert "'test' or 'staging'" in error.what
+        error = refusal(tmp_path, PORTAL.replace("environment: test", "environment: prod"))
+        assert "'test', 'staging' or 'production'" in error.what
 
     def test_several_at_once_are_all_named(self, tmp_path: Path) -> None:
         error = refusal(tmp_path, changed(coupon={"stock": 0}, environment="prod", extra=1))
