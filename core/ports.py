@@ -10,6 +10,7 @@ class ServiceId(StrEnum):
     """Every system that a backend may run."""
 
     MYSQL = "mysql"
+    POSTGRESQL = "postgresql"
     REDIS = "redis"
     KAFKA = "kafka"
     ELASTICSEARCH = "elasticsearch"
@@ -49,6 +50,7 @@ WHOLE_STACK = (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS, ServiceId.ZIP
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORTS: Mapping[ServiceId, int] = {
     ServiceId.MYSQL: 3306,
+    ServiceId.POSTGRESQL: 5432,
     ServiceId.REDIS: 6379,
     ServiceId.KAFKA: 9092,
     ServiceId.ELASTICSEARCH: 9200,

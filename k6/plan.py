@@ -13,7 +13,7 @@ from core.checks import SCENARIOS
 from core.errors import ConfigError
 from k6.model import ScenarioRequest
 from targets.load import Load
-from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, Profile, UserPool
+from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, Profile, RouteName, Tokens, UserPool
 
 HERD_AFTER_EXPIRY_S = 1.0
 """E's herd starts this long after the TTL, counted from the start of the warm-up request (corrections 8)."""
@@ -97,15 +97,16 @@ def plan_document(request: ScenarioRequest) -> dict[str, Any]:
         "scenario": scenario_name(request.scenario),
         "run_id": request.run_id,
         "run_mark": request.run_mark,
-        "base_url": profile.base_url,
         "dialect": profile.dialect,
         "data_may_be_written": profile.data_may_be_written,
-        "routes": {name: route.model_dump(mode="json") for name, route in profile.routes.items()},
+        "limiter": _limiter(profile),
+        "routes": {name: _route(profile, name) for name in profile.routes},
         "responses": profile.responses.model_dump(mode="json"),
         "users": {
             "email": profile.users.email,
             "password": profile.users.password.get_secret_value(),
             "pool": _pool(profile.users.pool),
+            "tokens": _tokens(profile.users.tokens),
         },
         "search_words": dict(profile.catalogue.search_words),
         "load": getattr(request.load, request.scenario).model_dump(mode="json"),
@@ -130,6 +131,22 @@ def _share(request: ScenarioRequest) -> Mapping[str, str]:
     ends = ["0", *(f"{i}/{n}" for i in range(1, n)), "1"]
     segment = f"{ends[request.generator - 1]}:{ends[request.generator]}"
     return {"executionSegment": segment, "executionSegmentSequence": ",".join(ends)}
+
+
+def _route(profile: Profile, name: RouteName) -> Mapping[str, Any]:
+    base_url, path = profile.request_of(name)
+    return {"method": profile.routes[name].method, "base_url": base_url, "path": path}
+
+
+def _limiter(profile: Profile) -> Mapping[str, Any]:
+    if profile.limiter is None:
+        return {"way": "none"}
+    return profile.limiter.model_dump(mode="json", exclude={"behind"})
+
+
+def _tokens(tokens: Tokens) -> Mapping[str, Any]:
+    key = tokens.key.get_secret_value() if tokens.key else None
+    return {**tokens.model_dump(mode="json"), "key": key}
 
 
 def _pool(pool: UserPool) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ class Seed:
     search_hits: Mapping[str, int]
     coupon_stock: int
     duration_s: float
+    not_applicable: Mapping[str, str] = field(default_factory=dict)  # scenario letter -> why not, and what cures it
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Fixtures:
     coupon_id: str
     product_id: str
     since: datetime  # what the target's stores hold from then on is this run's
+    made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table -> keys of rows made for this run
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class RouteName(StrEnum):
     """Every request that a scenario makes; also the request's `name` tag in k6."""
 
     LOGIN = "login"
+    REFRESH = "refresh"
     PRODUCT_LIST = "product_list"
     PRODUCT_DETAIL = "product_detail"
     PRODUCT_SEARCH = "product_search"
@@ -88,6 +89,7 @@ class Responses(Data):
     success: str = Field(description="dotted path that is true in a good answer")
     token: str = Field(description="dotted path to the access token in the login's answer")
     token_lifetime_s: str = Field(description="dotted path to its lifetime")
+    refresh_token: str | None = Field(default=None, description="dotted path to the token that renews it")
     error_code: str = Field(description="dotted path to the error code in a refusal")
     products: ItemPage
     posts: ItemPage
@@ -111,10 +113,69 @@ class UserPool(Data):
         return f"{self.prefix}{number:0{self.digits}d}@{self.domain}"
 
 
+class Tokens(Data):
+    """How a user comes by an access token, and by the next one when it ends in the course of a long load.
+
+    `login` signs in each time; `refresh` once, then renews; `mint` signs tokens itself with the target's own key, for
+    users who need not exist: no login is measured then.
+    """
+
+    way: Literal["login", "refresh", "mint"] = "login"
+    key: SecretStr | None = Field(default=None, description="mint: the HS256 key that the target checks with")
+    key_id: str = Field(default="key-default", description="mint: the header `kid`")
+    lifetime_s: float = Field(default=900, gt=0, description="mint: how long a token is good")
+    id_prefix: str = Field(
+        default="10ad7e57-0000-4000-8000-",
+        min_length=24,
+        max_length=24,
+        description="mint: a user's id is this and the user's number in 12 digits",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Tokens:
+        if self.way == "mint" and self.key is None:
+            raise ValueError("way 'mint' needs `key`, with which the target checks tokens")
+        return self
+
+    def minted_id(self, number: int) -> str:
+        """Id of user `number` of the pool; 0 is the test account."""
+        return f"{self.id_prefix}{number:012d}"
+
+
 class Users(Data):
     email: str = Field(description="the design's test account")
     password: SecretStr
     pool: UserPool
+    tokens: Tokens = Tokens()
+
+
+class Behind(Data):
+    """A service that takes the load itself, without the gateway in front."""
+
+    prefix: str = Field(description="routes whose path begins so; it is left out on the way to the service")
+    service: ServiceId
+
+
+class Limiter(Data):
+    """How the load meets the target's rate limiter, which counts by client address; the report says which way.
+
+    `x-real-ip`: each VU names an address of its own, so that each has a bucket and a login lock of its own. `direct`:
+    the services themselves are asked, with the headers by which the gateway vouches for a user. `measure`: one address,
+    as the generator has; the limiter is part of what is measured, and its refusals (429) are an outcome of their own.
+    """
+
+    way: Literal["x-real-ip", "direct", "measure"]
+    header: str = Field(default="X-Real-IP", description="x-real-ip: the header that names the client's address")
+    behind: tuple[Behind, ...] = Field(default=(), description="direct: the first whose prefix fits takes the route")
+    user_header: str = Field(default="X-User-Id", description="direct: the header that names the user")
+    headers: Mapping[str, str] = Field(default_factory=dict, description="direct: what the gateway says besides")
+
+    def behind_gateway(self, path: str) -> Behind:
+        """Who takes `path` without the gateway; LookupError when nobody does."""
+        found = next((each for each in self.behind if path.startswith(each.prefix)), None)
+        if found is None:
+            raise LookupError(path)
+        return found
 
 
 class Catalogue(Data):
@@ -122,7 +183,9 @@ class Catalogue(Data):
 
     products: int = Field(ge=1, description="at least this many products")
     posts: int = Field(ge=1, description="at least this many posts")
-    search_words: Mapping[str, int] = Field(description="search word -> number of hits")
+    search_words: Mapping[str, int | None] = Field(
+        description="search word -> number of hits; null: at least one. Without words, D asks for the design's"
+    )
 
 
 class Coupon(Data):
@@ -185,6 +248,14 @@ class Abort(Data):
     disk_free_ratio: float = Field(default=0.05, ge=0, lt=1, description="free share of the run directory's disk")
 
 
+class Store(Data):
+    """How the adapter may look into one of the target's databases, and make and remove the run's own rows there."""
+
+    user: str
+    password: SecretStr
+    databases: tuple[str, ...] = Field(min_length=1)
+
+
 class Profile(Data):
     """One target."""
 
@@ -204,6 +275,11 @@ class Profile(Data):
     abort: Abort = Field(default=Abort(), description="when a run ends its load for the target's sake")
     backend: Literal["embedded", "docker", "external"]
     data_may_be_written: bool = Field(description="orders are made only where this is true")
+    no_orders_because: str | None = Field(default=None, description="why orders are off, for the report")
+    limiter: Limiter | None = Field(default=None, description="null: the target has no rate limiter in the way")
+    stores: Mapping[ServiceId, Store] = Field(
+        default_factory=dict, description="database accounts for the adapter, where the target has no API for fixtures"
+    )
     entry: ServiceId = Field(description="the service that takes the load")
     addresses: Mapping[ServiceId, str] = Field(description="base URL of each part of the target and its stack")
     routes: Mapping[RouteName, Route]
@@ -245,6 +321,28 @@ class Profile(Data):
         """What `allow` says, to be asked."""
         return Reach.of(self.allow)
 
+    @model_validator(mode="after")
+    def _reaches_its_services(self) -> Profile:
+        """`direct` leaves no route without a service that has an address."""
+        if self.limiter is None or self.limiter.way != "direct":
+            return self
+        for name, route in self.routes.items():
+            try:
+                service = self.limiter.behind_gateway(route.path).service
+            except LookupError:
+                raise ValueError(f"limiter.behind has no prefix for route '{name}' ({route.path})") from None
+            if service not in self.addresses:
+                raise ValueError(f"addresses has no '{service}', which limiter.behind names")
+        return self
+
+    @model_validator(mode="after")
+    def _can_renew_tokens(self) -> Profile:
+        if self.users.tokens.way == "refresh" and not (
+            self.responses.refresh_token and RouteName.REFRESH in self.routes
+        ):
+            raise ValueError("users.tokens.way 'refresh' needs routes.refresh and responses.refresh_token")
+        return self
+
     def at(self, endpoints: Endpoints) -> Profile:
         """The same profile with the addresses of the services that a backend runs."""
         moved = {service: _moved(address, endpoints.get(service)) for service, address in self.addresses.items()}
@@ -257,6 +355,32 @@ class Profile(Data):
     @property
     def base_url(self) -> str:
         return self.addresses[self.entry].rstrip("/")
+
+    def request_of(self, name: RouteName) -> tuple[str, str]:
+        """(base URL, path with `{id}`) of a route's request: at the entry, or at the service behind it."""
+        path = self.routes[name].path
+        if self.limiter is None or self.limiter.way != "direct":
+            return self.base_url, path
+        behind = self.limiter.behind_gateway(path)
+        return self.addresses[behind.service].rstrip("/"), path.removeprefix(behind.prefix)
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """What the profile chose where the target leaves a choice, in words for the report."""
+        tokens = {"tokens": _TOKENS[self.users.tokens.way]}
+        return tokens | ({"rate limiter": _LIMITER[self.limiter.way]} if self.limiter else {})
+
+
+_TOKENS = {
+    "login": "each user signs in, and again before its token ends",
+    "refresh": "each user signs in once and renews its token by its refresh token",
+    "mint": "tokens are signed by the suite with the target's own key: no login is measured",
+}
+_LIMITER = {
+    "x-real-ip": "each VU names a client address of its own, so each has a bucket of its own",
+    "direct": "the services are asked directly, past the gateway and its limiter",
+    "measure": "one client address: the limiter itself is measured, its refusals (429) are an outcome of their own",
+}
 
 
 def _moved(address: str, endpoint: str | None) -> str:

@@ -37,7 +37,8 @@ def ledger_coupons(run: Run) -> Check:
 def ledger_orders(run: Run) -> Check:
     """Orders told to clients, rows, events and notifications agree, once the notifications have caught up."""
     if not run.profile.data_may_be_written:
-        return check("ledger-orders", Verdict.SKIPPED, "the target's data may not be written: no orders were made")
+        because = run.profile.no_orders_because or "the target's data may not be written"
+        return check("ledger-orders", Verdict.SKIPPED, f"no orders were made: {because}")
 
     def look() -> Check:
         grown = _topic_growth(run)

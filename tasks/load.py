@@ -48,7 +48,9 @@ LAST_SAMPLES_S = 60.0
 @step
 def seed_readback(run: Run) -> Check:
     """Bring the target's data to its known state and read it back."""
-    return seed_check(run.profile, adapter_for(run.profile).seed())
+    seed = adapter_for(run.profile).seed()
+    run.not_applicable = seed.not_applicable
+    return seed_check(run.profile, seed)
 
 
 @step
@@ -108,14 +110,21 @@ def put_on_target(run: Run, scenario: str) -> None:
     """`run_scenario`; one that cannot run is ERROR (or SKIPPED where it does not apply), and the others still run."""
     run.checkpoint()
     id = f"scenario-{scenario}-thresholds"
-    if scenario == "e" and run.profile.cache is None:
-        run.record(check(id, Verdict.SKIPPED, NO_CACHE))
+    if why_not := _not_applicable(run, scenario):
+        run.record(check(id, Verdict.SKIPPED, why_not))
         return
     try:
         run_scenario(run, scenario)
     except SuiteError as error:
         run.fail(error)
         run.record(check(id, Verdict.ERROR, str(error)))
+
+
+def _not_applicable(run: Run, scenario: str) -> str:
+    """Why the scenario would measure nothing on this target; "" where it does."""
+    if scenario == "e" and run.profile.cache is None:
+        return NO_CACHE
+    return run.not_applicable.get(scenario, "")
 
 
 @step

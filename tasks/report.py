@@ -187,7 +187,7 @@ def _versions(run: Run) -> dict[str, str]:
     if not run.identities:
         return {}
     k6 = program_versions(ensure([ProgramId.K6]))
-    return {**k6, **run.backend.versions(), **run.profile.versions}
+    return {**k6, **run.backend.versions(), **run.profile.versions, **run.profile.choices}
 
 
 def _scenario_row(result: ScenarioResult) -> ScenarioRow:

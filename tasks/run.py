@@ -70,6 +70,7 @@ class Run:
         self.phases: list[PhaseRecord] = []
         self.identities: dict[str, Identity] = {}
         self.fixtures: Fixtures | None = None
+        self.not_applicable: Mapping[str, str] = {}  # scenario letter -> why, by what seeding found
         self.faults_on = False
         self.load_users: tuple[LoadUser, ...] = ()  # C's, in the order of its iterations
         self.probes: TraceProbes | None = None

@@ -1,22 +1,28 @@
 // Signing in: the design's one account for reading, and a user of the pool for all that belongs to a user.
 import { plan, urlOf } from './config.js';
 import { countWrong, isDone, send, valueAt } from './checks.js';
+import { identity, sender } from './identity.js';
+import { minted } from './mint.js';
 
 // A token is renewed at a random 80 to 95 % of its lifetime, so that VUs do not all log in at the same moment.
 const RENEW_FROM = 0.8;
 const RENEW_SPREAD = 0.15;
 const JSON_BODY = { 'Content-Type': 'application/json' };
+const WAY = plan.users.tokens.way;
+
+/** Whether users sign in at the target; where tokens are minted nobody does. */
+export const SIGNS_IN = WAY !== 'mint';
 
 /** The design's test account. */
-export const account = { email: plan.users.email, password: plan.users.password };
+export const account = { number: 0, email: plan.users.email, password: plan.users.password };
 
 /** User `number` of the pool, counted from 1. */
 export function poolUser(number) {
   const { prefix, digits, domain, password } = plan.users.pool;
-  return { email: `${prefix}${String(number).padStart(digits, '0')}@${domain}`, password };
+  return { number, email: `${prefix}${String(number).padStart(digits, '0')}@${domain}`, password };
 }
 
-/** Logs in as part of the load: `{token, renew_at}` (milliseconds since 1970), or null when refused. */
+/** Logs in as part of the load: `{token, renew_at, refresh}` (milliseconds since 1970), or null when refused. */
 export function login(user) {
   const [, url, body, params] = loginRequest(user, 'login');
   const res = send('login', url, body, params);
@@ -28,19 +34,43 @@ export function login(user) {
 }
 
 /** A login as `http.batch` takes it: method, address, body, parameters. */
-export function loginRequest(user, name) {
-  const params = { headers: JSON_BODY, tags: { name } };
-  return [plan.routes.login.method, urlOf('login'), JSON.stringify(user), params];
+export function loginRequest({ number, email, password }, name) {
+  const params = { headers: Object.assign({}, JSON_BODY, sender(number)), tags: { name } };
+  return [plan.routes.login.method, urlOf('login'), JSON.stringify({ email, password }), params];
 }
 
-/** What a login was answered: `{token, renew_at}`, or null when there is no token with its lifetime in it. */
+/** What a login was answered: `{token, renew_at, refresh}`, or null when there is no token with its lifetime in it. */
 export function grantOf(res) {
   const token = isDone(res) ? valueAt(res, plan.responses.token) : undefined;
   const lifetimeMs = token ? valueAt(res, plan.responses.token_lifetime_s) * 1000 : 0;
   if (!(lifetimeMs > 0)) {
     return null;
   }
-  return { token, renew_at: Date.now() + lifetimeMs * (RENEW_FROM + RENEW_SPREAD * Math.random()) };
+  const refresh = plan.responses.refresh_token ? valueAt(res, plan.responses.refresh_token) : null;
+  return granted(token, lifetimeMs, refresh);
+}
+
+function granted(token, lifetimeMs, refresh = null) {
+  return { token, refresh, renew_at: Date.now() + lifetimeMs * (RENEW_FROM + RENEW_SPREAD * Math.random()) };
+}
+
+/** A token that the suite signs itself, for a user who need not exist. */
+export function mintedGrant(user) {
+  return granted(minted(user.number), plan.users.tokens.lifetime_s * 1000);
+}
+
+/** The next grant of a user whose `last` one ends (null: the first), by the way that the profile chose. */
+function nextGrant(user, last) {
+  if (WAY === 'mint') {
+    return mintedGrant(user);
+  }
+  return (WAY === 'refresh' && last !== null && refreshed(last)) || login(user);
+}
+
+/** The grant for a refresh token, which is good once; null when the target refuses it. */
+function refreshed({ refresh }) {
+  const params = { headers: Object.assign({}, JSON_BODY, sender(null)), tags: { name: 'refresh' } };
+  return grantOf(send('refresh', urlOf('refresh'), JSON.stringify({ refreshToken: refresh }), params));
 }
 
 /** One signed-in user of one VU: renews its token, and sends the plan's requests with it. */
@@ -58,10 +88,10 @@ export class Session {
     this.json = {};
   }
 
-  /** Logs in when there is no token or it is about to end; false when the target refuses. */
+  /** Gets a token when there is none or it is about to end; false when the target refuses. */
   ready() {
     if (this.grant === null || Date.now() >= this.grant.renew_at) {
-      this.grant = login(this.user);
+      this.grant = nextGrant(this.user, this.grant);
       this.forget();
     }
     return this.grant !== null;
@@ -81,6 +111,6 @@ export class Session {
 
 /** Parameters of a signed-in request. */
 export function requestParams(token, tags, moreHeaders = null) {
-  const headers = { Authorization: `Bearer ${token}` };
+  const headers = identity(token);
   return { headers: moreHeaders === null ? headers : Object.assign(headers, moreHeaders), tags };
 }

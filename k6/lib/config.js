@@ -57,7 +57,8 @@ export function seconds(number) {
 
 /** Absolute URL of a route, with `id` in the place of `{id}`. */
 export function urlOf(route, id = '') {
-  return plan.base_url + plan.routes[route].path.replace('{id}', encodeURIComponent(id));
+  const { base_url: base, path } = plan.routes[route];
+  return base + path.replace('{id}', encodeURIComponent(id));
 }
 
 /** Absolute URL of page `number` (0 = the first) of a paged route; `query` is put in front. */

@@ -3,6 +3,8 @@
 // Latency is that of expected answers: a refusal (429) or an error is no fast answer (corrections 20). What is left out
 // there is bounded by `http_req_failed`, so every scenario has both.
 
+import { plan } from './config.js';
+
 /** Latency of the load's expected answers, of one request name or of all. */
 export function latency(name) {
   return name
@@ -13,6 +15,12 @@ export function latency(name) {
 /** Share of the load's requests that were not answered as expected. */
 export const FAILED = 'http_req_failed{part:load}';
 
+/** Where the limiter itself is measured, its refusals: an outcome of their own, and no failure. */
+export const REFUSED = plan.limiter.way === 'measure' ? 'answers_429{part:load}' : null;
+
+/** The threshold on FAILED where k6 cannot judge it: it cannot leave refusals out of its figure. */
+export const withoutRefusals = [];
+
 // k6 keeps only those submetrics that its options name; an empty list judges nothing.
 const COUNTED = [latency(), FAILED, 'http_reqs{part:load}', 'iterations{part:load}', 'iteration_duration{part:load}'];
 
@@ -21,7 +29,15 @@ export function countedByStatus(status) {
   return `http_reqs{part:load,status:${status}}`;
 }
 
-/** A scenario's thresholds, and what its result needs besides. */
+/**
+ * A scenario's thresholds, and what its result needs besides. Where the limiter is measured, the one on failed requests
+ * is for lib/summary.js to judge, on what is left without refusals.
+ */
 export function thresholds(own) {
-  return Object.assign(Object.fromEntries(COUNTED.map((metric) => [metric, []])), own);
+  const counted = Object.fromEntries(COUNTED.map((metric) => [metric, []]));
+  if (REFUSED === null) {
+    return Object.assign(counted, own);
+  }
+  withoutRefusals.push(...own[FAILED]);
+  return Object.assign(counted, own, { [FAILED]: [], [REFUSED]: [] });
 }

@@ -14,13 +14,13 @@ const SEARCH_TERMS = ['노트북', '스마트폰', '이어폰', '키보드', '�
 
 const load = plan.load;
 const search = plan.responses.search;
-// Those and the catalogue's own, of which the number of hits is known.
-const words = Object.assign(Object.fromEntries(SEARCH_TERMS.map((term) => [term, null])), plan.search_words);
+// The catalogue's own words, where it has any: of each the number of hits is known, or that there are some (null).
+const known = Object.keys(plan.search_words).length > 0;
+const words = known ? plan.search_words : Object.fromEntries(SEARCH_TERMS.map((term) => [term, null]));
 const FOUND = successAnd(search.total === null ? `${search.items}.#` : search.total);
 const questions = Object.entries(words).map(([term, hits]) => {
   const url = pageUrl('product_search', search, 0, `${plan.responses.search_parameter}=${encodeURIComponent(term)}&`);
-  const isRight = hits === null || search.total === null ? isAnyNumber : (found) => found[1] === hits;
-  return question('product_search', url, FOUND, isRight);
+  return question('product_search', url, FOUND, rightNumber(hits));
 });
 const stages = [
   { duration_s: load.ramp_up_s, target_per_s: load.rate_per_s },
@@ -62,6 +62,9 @@ export default function ({ grant }) {
   noteLatency();
 }
 
-function isAnyNumber(found) {
-  return isThere(found[1]);
+function rightNumber(hits) {
+  if (!known) {
+    return (found) => isThere(found[1]);
+  }
+  return hits === null || search.total === null ? (found) => found[1] > 0 : (found) => found[1] === hits;
 }

@@ -82,13 +82,13 @@ class TestArguments:
     def test_none_mean_scenario_a_on_the_reference_portal(self, recorder: Recorder) -> None:
         noted = recorder()
         assert noted.plan["scenario"] == "a-shopping-flow"
-        assert noted.plan["base_url"] == "http://127.0.0.1:8080"
+        assert noted.plan["routes"]["login"]["base_url"] == "http://127.0.0.1:8080"
         assert noted.plan["load"]["vus"] == 10  # smoke
         assert noted.environment["K6_PROMETHEUS_RW_SERVER_URL"] == "http://localhost:9090/api/v1/write"
 
     @pytest.mark.parametrize("target", ["local", "docker", "portal"])
     def test_the_designs_names_of_the_target_are_known(self, recorder: Recorder, target: str) -> None:
-        assert recorder("b-blog-read", target).plan["base_url"] == "http://127.0.0.1:8080"
+        assert recorder("b-blog-read", target).plan["routes"]["login"]["base_url"] == "http://127.0.0.1:8080"
 
     def test_scenario_target_and_prometheus_by_place(self, recorder: Recorder) -> None:
         noted = recorder("d-search-load", "local", "http://127.0.0.1:19090/api/v1/write")
@@ -111,7 +111,9 @@ class TestEnvironment:
         refused = recorder("b", TARGET_ENV="nowhere")
         assert refused.ended.returncode == 2
         assert "nowhere" in refused.ended.stderr
-        assert recorder("b", "docker", TARGET_ENV="nowhere").plan["base_url"] == "http://127.0.0.1:8080"
+        assert (
+            recorder("b", "docker", TARGET_ENV="nowhere").plan["routes"]["login"]["base_url"] == "http://127.0.0.1:8080"
+        )
 
     def test_the_callers_k6_settings_and_proxies_reach_nothing(self, recorder: Recorder) -> None:
         noted = recorder(

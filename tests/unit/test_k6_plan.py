@@ -53,8 +53,11 @@ class TestPlan:
     def test_says_all_that_a_script_needs(self) -> None:
         plan = plan_document(a_request("e"))
         assert plan["scenario"] == "e-cache-thundering"
-        assert plan["base_url"] == "http://127.0.0.1:8080"
-        assert plan["routes"]["product_detail"] == {"method": "GET", "path": "/api/v1/shopping/products/{id}"}
+        assert plan["routes"]["product_detail"] == {
+            "method": "GET",
+            "base_url": "http://127.0.0.1:8080",
+            "path": "/api/v1/shopping/products/{id}",
+        }
         assert plan["responses"]["products"]["first_page"] == 1
         assert plan["responses"]["coupon_sold_out"][0] == {"status": 409, "code": "S602"}
         assert plan["load"] == {"herd_vus": 200, "max_duration_s": 10}

@@ -17,7 +17,7 @@ from infra.embedded.spec import Probe, ServiceSpec
 from infra.prometheus.scrape import CONTAINER_NAME_RULES, ScrapeJob, scrape_config, scrape_jobs
 from infra.secrets import Secrets, load_secrets
 
-NOT_EMBEDDED = {ServiceId.GRAFANA, ServiceId.KAFKA_BOT}
+NOT_EMBEDDED = {ServiceId.GRAFANA, ServiceId.KAFKA_BOT, ServiceId.POSTGRESQL}
 PORTS = {service: 20000 + number for number, service in enumerate(ServiceId)}
 SECRETS = Secrets("root-secret", "portal-secret", "exporter-secret", "jwt-secret")
 

@@ -11,6 +11,13 @@ export const paths = {
   issued: 'data.id', // the coupon as this user holds it
 };
 
+/** What an access token says of user `number` besides who he is. */
+export function claims(number) {
+  const nickname = `load${number}`;
+  const roles = ['ROLE_USER'];
+  return { roles, effectiveRoles: roles, memberships: {}, email: `${nickname}@load.test`, nickname };
+}
+
 /** One piece of a product for the cart. */
 export function cartItem(productId) {
   return { productId: Number(productId), quantity: 1 };
