@@ -28,6 +28,11 @@ from targets.model import Profile
 SIDE_BY_SIDE = 4
 """Queries at a time: enough to hide the round trips, few enough to leave Prometheus its processor."""
 
+PUSHED_WITHIN = timedelta(seconds=10)
+"""k6 pushes once more after its load has ended."""
+LAST_SAMPLES_S = 70.0
+"""k6 writes only series that have grown: one that ended earlier has its last sample on the grid."""
+
 log = logging.getLogger("report")
 
 
@@ -39,16 +44,18 @@ def collect(
     run_id: str,
     run_dir: Path | None = None,
     patience_s: float = PATIENCE_S,
+    ends: Sequence[datetime] = (),
 ) -> Collected:
     """All series of the catalogue over the window, one point each `step_s`.
 
+    `ends`: when parts of the load ended. Cumulative histograms are read there to their last sample, which counts all.
     Never raises for what Prometheus does: a server that stays away for `patience_s` makes every row `failed` with the
     reason. Writes
     `<run_dir>/metrics/` when a run directory is given.
     """
     began = time.monotonic()
     with Prometheus(prometheus_url, patience_s) as prometheus:
-        answers = _ask_all(prometheus, specs, window, step_s)
+        answers = _ask_all(prometheus, specs, window, step_s, ends)
     found = {spec.id: lines for spec, (_, lines) in zip(specs, answers, strict=True) if lines}
     collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), found)
     with_data = sum(row.state == "data" for row in collected.rows)
@@ -77,12 +84,14 @@ def await_scrape(prometheus_url: str, profile: Profile, moment: datetime, timeou
 Answer = tuple[SeriesRow, Sequence[AnyLine]]
 
 
-def _ask_all(prometheus: Prometheus, specs: Sequence[SeriesSpec], window: Window, step_s: float) -> list[Answer]:
+def _ask_all(
+    prometheus: Prometheus, specs: Sequence[SeriesSpec], window: Window, step_s: float, ends: Sequence[datetime]
+) -> list[Answer]:
     try:
         known = prometheus.metric_names(window)
     except SuiteError as error:
         return [(_row(spec, "failed", str(error)), []) for spec in specs]
-    asker = _Asker(prometheus, window, step_s, known)
+    asker = _Asker(prometheus, window, step_s, known, ends)
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="collect") as pool:
         return list(pool.map(asker.ask, specs))
 
@@ -90,8 +99,16 @@ def _ask_all(prometheus: Prometheus, specs: Sequence[SeriesSpec], window: Window
 class _Asker:
     """Asks one series at a time; once Prometheus is gone, the rest is not asked any more."""
 
-    def __init__(self, prometheus: Prometheus, window: Window, step_s: float, known: frozenset[str]) -> None:
+    def __init__(
+        self,
+        prometheus: Prometheus,
+        window: Window,
+        step_s: float,
+        known: frozenset[str],
+        ends: Sequence[datetime],
+    ) -> None:
         self._prometheus, self._window, self._step_s, self._known = prometheus, window, step_s, known
+        self._ends = ends
         self._gone = threading.Event()
 
     def ask(self, spec: SeriesSpec) -> Answer:
@@ -106,17 +123,25 @@ class _Asker:
         return (_row(spec, "data", "", lines), lines) if lines else (self._without_data(spec), [])
 
     def _lines(self, spec: SeriesSpec) -> Sequence[AnyLine]:
-        """A histogram is asked for one step longer: its last sample is the one that counts."""
         if not spec.of_histograms:
             return self._prometheus.query_range(spec.promql, self._window, self._step_s)
-        longer = Window(self._window.started, self._window.ended + timedelta(seconds=self._step_s))
-        return self._prometheus.query_histograms(spec.promql, longer, self._step_s)
+        found = {
+            _key(line): line for line in self._prometheus.query_histograms(spec.promql, self._window, self._step_s)
+        }
+        for end in self._ends:
+            for line in self._prometheus.last_histograms(spec.promql, end + PUSHED_WITHIN, LAST_SAMPLES_S):
+                found[_key(line)] = found[_key(line)].then(line) if _key(line) in found else line
+        return list(found.values())
 
     def _without_data(self, spec: SeriesSpec) -> SeriesRow:
         unknown = [name for name in spec.metrics if name not in self._known]
         if unknown:
             return _row(spec, "missing", f"Prometheus has no {', '.join(unknown)} in this window")
         return _row(spec, "empty", f"{', '.join(spec.metrics)} exists, but nothing matches the query in this window")
+
+
+def _key(line: AnyLine) -> frozenset[tuple[str, str]]:
+    return frozenset(line.labels.items())
 
 
 def _row(

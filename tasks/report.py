@@ -60,7 +60,8 @@ def collect_from_prometheus(run: Run) -> None:
     window = Window.of_steps(run.started, ended, step_s)
     profile, run_id = run.profile, run.run_id
     specs = (*catalogue(profile, run_id), *soak_series(profile), *resource_series(profile), *histogram_series(run_id))
-    run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path)
+    ends = [result.ended for result in run.scenario_results.values()]
+    run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path, ends=ends)
 
 
 @step

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import pytest
 
-from k6.model import ScenarioResult
 from k6.runner import run_scenario
 from tests.integration.test_k6_runner import SHORT, Portal, Runner, k6, portal, runner
+from tests.several_generators import Gate, shares_of, together
 
 __all__ = ["k6", "portal", "runner"]
-
-
-@dataclass
-class Gate:
-    """Opens when `expected` k6 are ready and `held` is set."""
-
-    expected: int
-    held: threading.Event = field(default_factory=threading.Event)
-    opens_within_s: float = 60.0
-    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    arrived: int = 0
-
-    def ready(self) -> None:
-        self.arrived += 1
-        self.waiting.release()
-
-    def is_open(self) -> bool:
-        return self.held.is_set() and self.arrived >= self.expected
-
-
-def together(runner: Runner, scenario: str, generators: int, **changes: object) -> list[ScenarioResult]:
-    """`generators` k6 of one scenario, begun in one moment."""
-    gate = Gate(generators)
-    gate.held.set()
-    requests = [
-        runner.request(
-            scenario, generator=n, generators=generators, out_dir=runner.out_dir / f"{scenario}{n}", **changes
-        )
-        for n in range(1, generators + 1)
-    ]
-    with ThreadPoolExecutor(generators) as pool:
-        return list(
-            pool.map(lambda request: run_scenario(request, runner.progress.append, runner.stop, gate), requests)
-        )
 
 
 class TestAGate:
@@ -80,13 +44,13 @@ class TestAGate:
 class TestSegments:
     @pytest.mark.parametrize("generators", [1, 2, 4])
     def test_make_the_same_iterations_in_all(self, runner: Runner, portal: Portal, generators: int) -> None:
-        results = together(runner, "b", generators)
+        results = together(shares_of(runner.request("b"), generators))
         # 50/s for 2 s; k6 may start one more at the end
         assert sum(result.iterations for result in results) == pytest.approx(100, abs=1)
         assert all(result.iterations >= 100 // generators - 1 for result in results)
 
     def test_have_no_user_in_common(self, runner: Runner, portal: Portal) -> None:
-        results = together(runner, "c", 3)
+        results = together(shares_of(runner.request("c"), 3))
         users = SHORT.c.users
         assert sum(result.iterations for result in results) == users
         # who asks twice is a duplicate: there is none
@@ -94,6 +58,6 @@ class TestSegments:
         assert sum(result.counters.get("coupons_issued", 0) for result in results) == len(portal.issued)
 
     def test_have_no_cart_in_common(self, runner: Runner, portal: Portal) -> None:
-        together(runner, "a", 2)
+        together(shares_of(runner.request("a"), 2))
         portal.signed_in.pop("loadtest@test.com")
         assert portal.signed_in == {f"load{number:04d}@test.com": 1 for number in range(1, SHORT.a.vus + 1)}

@@ -69,6 +69,7 @@ class Portal:
     hits: int | None = None  # None: the right number
     token_lifetime_s: float = 900
     delay_s: float = 0.0
+    delays_s: Iterator[float] | None = None  # of each request in turn; None: always delay_s
     url: str = ""
 
     def total(self, *routes: str) -> int:
@@ -149,7 +150,7 @@ class Handlers:
 
 def _counted(portal: Portal, name: str, handler: Callable[[Request], object]) -> Callable[[Request], object]:
     async def count(request: Request) -> Response:
-        await asyncio.sleep(portal.delay_s)
+        await asyncio.sleep(portal.delay_s if portal.delays_s is None else next(portal.delays_s))
         answer = Response(status_code=429) if portal.limited(name) else portal.replaced.get(name)
         answer = answer or await handler(request)  # type: ignore[misc]
         portal.answers[name, answer.status_code] += 1
