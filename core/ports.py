@@ -71,11 +71,13 @@ DEFAULT_PORTS: Mapping[ServiceId, int] = {
 
 
 class Endpoints(dict[ServiceId, str]):
-    """Service -> `host:port`, as the backend hands it to the other rooms."""
+    """Service -> `host:port`, as the backend hands it to the other rooms; `secure` are those that speak TLS."""
+
+    secure: frozenset[ServiceId] = frozenset()
 
     def url(self, service: ServiceId, path: str = "") -> str:
-        """`http://host:port/path`."""
-        return f"http://{self[service]}{path}"
+        """`http://host:port/path`, or https."""
+        return f"{'https' if service in self.secure else 'http'}://{self[service]}{path}"
 
     def port(self, service: ServiceId) -> int:
         return int(self[service].rpartition(":")[2])

@@ -51,3 +51,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The run verdict: FAIL > ERROR > INVALID > NO_DATA > PASS; SKIPPED is neutral, nothing else is NO_DATA."""
     seen = set(verdicts)
     return next((verdict for verdict in _RANK if verdict in seen), Verdict.NO_DATA)
+
+
+def worst_of_phase(verdicts: Iterable[Verdict]) -> Verdict:
+    """A phase's verdict: as a run's, but SKIPPED where all of it was: it does not apply, and nothing was awaited."""
+    seen = set(verdicts)
+    return Verdict.SKIPPED if seen == {Verdict.SKIPPED} else worst(seen)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from core.checks import Check, check, passed_if
 from core.words import Verdict
 from dashboards import bottleneck_detection, load_test_overview
 from dashboards.engine import State
 from dashboards.model import Traffic
+from dashboards.promql import selectors
 from dashboards.provision import Provisioned
 from dashboards.sampler import PanelSamples, Samples
+from dashboards.variables import SCRAPE_S, choose, fill
+from targets.model import Metrics
 
 ANY_TRAFFIC = tuple(Traffic)
 PROVISIONED = "dashboards-provisioned"
@@ -58,6 +62,18 @@ def dashboards_provisioned_check(found: Provisioned | None = None, samples: Samp
         annotations=found.annotations,
         panels={each.panel.id: each.state.value for each in found.panels},
     )
+
+
+def without(samples: Samples, metrics: Metrics, absent: Collection[str]) -> Samples:
+    """The samples but for panels that have no data and are fed only by metrics whose names start as in `absent`."""
+    values, prefixes = choose(metrics), tuple(absent)
+
+    def is_fed(seen: PanelSamples) -> bool:
+        queries = [fill(target.expr, values, SCRAPE_S) for target in seen.panel.targets]
+        names = [each.metric for query in queries for each in selectors(query)]
+        return seen.state.has_data or not prefixes or not all(name.startswith(prefixes) for name in names)
+
+    return replace(samples, panels=tuple(filter(is_fed, samples.panels)))
 
 
 def panel_verdict(seen: PanelSamples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> tuple[Verdict, str]:

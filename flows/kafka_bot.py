@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tasks.kafka_bot as steps
+from core.ports import ServiceId
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.load import draw_panels
@@ -13,6 +14,8 @@ from tasks.stack import require_whole_stack, switch_faults_on
 @phase_flow(Phase.KAFKA_BOT)
 def kafka_bot(run: Run) -> None:
     """Send order events at the load's rate; the rate was reached, every message accounted for, the lag drained."""
+    if why := run.lacks(ServiceId.KAFKA):
+        return run.skip(Phase.KAFKA_BOT, why)
     require_whole_stack(run)
     switch_faults_on(run)
     steps.run_bot(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.ports import ServiceId
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.run import Run
@@ -12,6 +13,8 @@ from tasks.tracing import zipkin_es_index
 @phase_flow(Phase.TRACING)
 def tracing(run: Run) -> None:
     """Start Zipkin on Elasticsearch; a real request's trace is read back and its index exists."""
+    if why := run.lacks(ServiceId.ZIPKIN):
+        return run.skip(Phase.TRACING, why)
     require_whole_stack(run)
     run.observe("zipkin-es-index", lambda: zipkin_es_index(run))
 

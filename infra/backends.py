@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from core.errors import ConfigError
+from core.ports import Endpoints
 from core.request import BackendName, PortChoice
 from core.settings import Settings
+from infra.external.backend import ExternalBackend
 from infra.stack import Backend
 
 
-def open_backend(name: BackendName, ports: PortChoice, settings: Settings) -> Backend:
-    """The backend called `name`; ConfigError where it does not exist yet."""
+def open_backend(name: BackendName, ports: PortChoice, settings: Settings, endpoints: Endpoints) -> Backend:
+    """The backend called `name`; ConfigError where it does not exist yet. `endpoints` are those of the profile."""
     if name == "embedded":
         return _embedded(ports, settings)
+    if name == "external":
+        return ExternalBackend(endpoints)
     raise ConfigError(f"the {name} backend is not available yet", cure="Use --backend embedded.")
 
 

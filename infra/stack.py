@@ -67,8 +67,11 @@ class Backend(Protocol):
     def collect_logs(self, folder: Path) -> list[Path]:
         """Copy the logs of this backend's services into the folder; returns the copies."""
 
-    def exporter_account(self) -> ExporterAccount:
-        """Where MySQL is, who may create users there, and the exporter's user that phase 1 creates."""
+    def exporter_account(self) -> ExporterAccount | None:
+        """Where MySQL is, who may create users there, and the exporter's user that phase 1 creates.
+
+        None where nothing may be changed there.
+        """
 
     def versions(self) -> Mapping[str, str]:
         """What runs, for the report: program -> version, and what it stands in for."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from core.checks import CHECKS, SCENARIOS, Check, CheckSpec, check
-from core.words import EXIT_CODES, Phase, Verdict, worst
+from core.words import EXIT_CODES, Phase, Verdict, worst, worst_of_phase
 from report.confirm import breach_seen_by_target
 from report.gate_file import K6_PREFIX, Gate
 from report.gates import objective_gates, threshold_gates
@@ -187,7 +187,7 @@ def _phase(phase: Phase, facts: RunFacts, checks: Sequence[Check]) -> PhaseRow:
 
 
 def _of_phase(phase: Phase, checks: Sequence[Check]) -> Verdict:
-    return worst(item.verdict for item in checks if item.phase is phase)
+    return worst_of_phase(item.verdict for item in checks if item.phase is phase)
 
 
 def _with_verdict(row: ScenarioRow, checks: Sequence[Check]) -> ScenarioRow:

@@ -349,8 +349,10 @@ class Profile(Data):
         return self.model_copy(update={"addresses": moved})
 
     def endpoints(self) -> Endpoints:
-        """`host:port` of every address."""
-        return Endpoints({service: urlsplit(address).netloc for service, address in self.addresses.items()})
+        """`host:port` of every address, and which of them speak TLS."""
+        found = Endpoints({service: urlsplit(address).netloc for service, address in self.addresses.items()})
+        found.secure = frozenset(service for service, url in self.addresses.items() if url.startswith("https:"))
+        return found
 
     @property
     def base_url(self) -> str:

@@ -8,19 +8,27 @@ from contextlib import closing
 
 from core.checks import SCENARIOS, Check, check
 from core.errors import ConfigError
-from core.ports import ServiceId
+from core.ports import EXPORTERS, ServiceId
 from core.settings import Settings
 from core.words import Verdict
 from dashboards.grafana import Grafana
 from dashboards.grafana_json import ZIPKIN_URL
 from dashboards.provision import Wanted, Window, provision
-from dashboards.verify import dashboard_live_check, dashboards_provisioned_check, panels_data_check
+from dashboards.sampler import Samples
+from dashboards.verify import dashboard_live_check, dashboards_provisioned_check, panels_data_check, without
 from targets.guard import require_allowed
 from tasks.load import make_fixtures, run_scenario, sampling, seed_readback, traffic
 from tasks.run import Run
 from tasks.step import step
 
 log = logging.getLogger("suite")
+EXPORTED = {
+    ServiceId.CADVISOR: "container_",
+    ServiceId.MYSQL_EXPORTER: "mysql_",
+    ServiceId.REDIS_EXPORTER: "redis_",
+    ServiceId.KAFKA_EXPORTER: "kafka_",
+}
+"""How the names of an exporter's metrics begin."""
 OWN_SCENARIO = "b"
 OWN_LOAD_S = 30.0
 """Phase 4 alone puts 30 s of scenario B on the target (architecture.md, "How a run flows")."""
@@ -41,7 +49,7 @@ def panels_data(run: Run) -> Check:
     """Every panel of both dashboards that this load feeds had data."""
     if run.samples is None:
         return check("panels-data", Verdict.NO_DATA, "the sampler took no look")
-    return panels_data_check(run.samples, traffic(run))
+    return panels_data_check(_fed(run, run.samples), traffic(run))
 
 
 @step
@@ -65,7 +73,13 @@ def dashboard_live(run: Run) -> Check:
     """The live panels of Bottleneck Detection moved under load."""
     if run.samples is None:
         return check("dashboard-live", Verdict.NO_DATA, "the sampler took no look")
-    return dashboard_live_check(run.samples, traffic(run))
+    return dashboard_live_check(_fed(run, run.samples), traffic(run))
+
+
+def _fed(run: Run, samples: Samples) -> Samples:
+    """What is shown of exporters that the profile does not name is not claimed."""
+    unnamed = [EXPORTED[exporter] for exporter in EXPORTERS if run.lacks(exporter)]
+    return without(samples, run.profile.metrics, unnamed)
 
 
 def _wanted(run: Run, settings: Settings) -> Wanted:

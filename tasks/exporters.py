@@ -18,4 +18,5 @@ def exporter_metrics(run: Run) -> Check:
 @step
 def prometheus_targets(run: Run) -> Check:
     """Ask Prometheus' API for the health of every scrape target."""
-    return prometheus_targets_check(run.endpoints)
+    ours = run.profile.metrics.services if run.backend.name == "external" else None
+    return prometheus_targets_check(run.endpoints, ours=ours)

@@ -9,12 +9,13 @@ from bots.plan import BotPlan, BotResult, Progress
 from bots.runner import run_bot_process
 from core.checks import Check, check
 from core.errors import SuiteError
-from core.ports import ServiceId
+from core.ports import DEFAULT_PORTS, ServiceId
 from core.words import Verdict
 from tasks.run import Run
 from tasks.step import step
 
 log = logging.getLogger("suite")
+BOT_PORT = DEFAULT_PORTS[ServiceId.KAFKA_BOT]
 
 
 @step
@@ -27,7 +28,7 @@ def run_bot(run: Run) -> BotResult:
         events=run.profile.events,
         steps=run.load.bot,
         engine=run.load.bot_engine,
-        metrics_port=run.endpoints.port(ServiceId.KAFKA_BOT),
+        metrics_port=run.endpoints.port(ServiceId.KAFKA_BOT) if not run.lacks(ServiceId.KAFKA_BOT) else BOT_PORT,
     )
     run.bot = run_bot_process(plan, run.directory.path / "bot", run.stop, _say)
     if run.bot.stopped_by is not None:

@@ -11,10 +11,10 @@ from typing import Any
 from bots.plan import BotResult
 from core.checks import Check, blocked, blockers, check, of_phase
 from core.errors import SuiteError, known_error
-from core.ports import Endpoints
+from core.ports import Endpoints, ServiceId
 from core.request import Request
 from core.rundir import RunDirectory, utc_now
-from core.words import Phase, Verdict, worst
+from core.words import Phase, Verdict, worst_of_phase
 from dashboards.sampler import Samples
 from infra.stack import Backend, Identity
 from infra.verify.tracing import TraceProbes
@@ -125,7 +125,17 @@ class Run:
 
     def verdict_of(self, phase: Phase) -> Verdict:
         """The worst verdict of the phase's checks that are there."""
-        return worst(self.results[spec.id].verdict for spec in of_phase(phase) if spec.id in self.results)
+        return worst_of_phase(self.results[spec.id].verdict for spec in of_phase(phase) if spec.id in self.results)
+
+    def lacks(self, *services: ServiceId) -> str:
+        """Why a part does not apply: the services that the profile does not name; "" where it names them all."""
+        unnamed = [service for service in services if service not in self.profile.addresses]
+        return f"the profile names no {' and no '.join(unnamed)}" if unnamed else ""
+
+    def skip(self, phase: Phase, why: str) -> None:
+        """Every check of the phase is SKIPPED: it does not apply."""
+        for spec in of_phase(phase):
+            self.record(check(spec.id, Verdict.SKIPPED, why))
 
     def settle(self, phase: Phase, error: SuiteError | None) -> None:
         """Give every check of the phase that has no result yet one: ERROR with its cause, or what blocks it."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from core.checks import Check, check, passed_if
-from core.errors import SuiteError
+from core.errors import ConfigError, SuiteError
 from core.ports import WHOLE_STACK, Endpoints, ServiceId
 from core.words import Verdict
 from infra.mysql.account import ensure_exporter_account
@@ -25,8 +25,14 @@ def require_whole_stack(run: Run) -> None:
 
 
 def require_services(run: Run, services: Sequence[ServiceId]) -> None:
-    """Start those that this run has not had yet: one that died in between stays dead, and `stack-alive` names it."""
-    missing = [service for service in services if service not in run.identities]
+    """Start those that this run has not had yet: one that died in between stays dead, and `stack-alive` names it.
+
+    A service that the profile does not name is not there for this run; Prometheus has to be.
+    """
+    if why := run.lacks(ServiceId.PROMETHEUS):
+        cure = "Add addresses.prometheus: k6's series and all that is judged by are read from it."
+        raise ConfigError(why, where="`addresses` of the profile", cure=cure)
+    missing = [service for service in services if service not in run.identities and not run.lacks(service)]
     if missing:
         start_services(run, missing)
     if ServiceId.MYSQL_EXPORTER in missing:
@@ -38,7 +44,7 @@ def start_services(run: Run, services: Sequence[ServiceId]) -> None:
     """Start what does not run yet, wait until it is ready, and note who it is."""
     run.backend.start(services)
     run.backend.wait_ready(services)
-    known = (*services, ServiceId.KAFKA_BOT)
+    known = [service for service in (*services, ServiceId.KAFKA_BOT) if not run.lacks(service)]
     run.profile = run.profile.at(Endpoints({service: run.backend.endpoint(service) for service in known}))
     run.endpoints = run.profile.endpoints()
     run.identities.update({service: run.backend.identity(service) for service in services})
@@ -47,7 +53,11 @@ def start_services(run: Run, services: Sequence[ServiceId]) -> None:
 @step
 def create_exporter_account(run: Run) -> None:
     """The exporter's user with the least rights that it needs, over SQL, also on an old volume (corrections.md 15)."""
-    ensure_exporter_account(run.backend.exporter_account())
+    account = run.backend.exporter_account()
+    if account is None:
+        log.info("the database is somebody else's: the exporter's user is not touched")
+        return
+    ensure_exporter_account(account)
 
 
 def switch_faults_on(run: Run) -> None:

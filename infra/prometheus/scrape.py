@@ -68,6 +68,11 @@ class ScrapeJob:
     metrics_path: str = "/metrics"
 
 
+def metrics_path(service: ServiceId) -> str:
+    """Where the service gives its metrics."""
+    return _METRICS_PATH.get(service, "/metrics")
+
+
 def scrape_jobs(endpoints: Mapping[ServiceId, str]) -> tuple[ScrapeJob, ...]:
     """A job for each scraped service among `endpoints` (service -> `host:port`)."""
     return tuple(
@@ -75,7 +80,7 @@ def scrape_jobs(endpoints: Mapping[ServiceId, str]) -> tuple[ScrapeJob, ...]:
             service,
             endpoints[service],
             _SERVICE_LABEL.get(service, service),
-            _METRICS_PATH.get(service, "/metrics"),
+            metrics_path(service),
         )
         for service in SCRAPED
         if service in endpoints

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -22,17 +25,25 @@ class Target:
     url: str
     health: str
     error: str
+    names: frozenset[str] = frozenset()  # values of its labels, and its host:port
 
 
-def prometheus_targets_check(endpoints: Endpoints, timeout_s: float = 45.0) -> Check:
-    """Ask until every target was scraped with success, at most `timeout_s` (a scrape interval is 5 s)."""
+def prometheus_targets_check(
+    endpoints: Endpoints, timeout_s: float = 45.0, ours: Collection[str] | None = None
+) -> Check:
+    """Ask until every target was scraped with success, at most `timeout_s` (a scrape interval is 5 s).
+
+    A Prometheus that somebody else runs may scrape much that is no part of this run: with `ours`, names of services,
+    only targets that carry one of them, or the address of an endpoint, are claimed. The others are counted.
+    """
     url = endpoints.url(ServiceId.PROMETHEUS, "/api/v1/targets")
+    mine = None if ours is None else {*ours, *endpoints, *endpoints.values()}
     try:
-        targets = wait_for(lambda: _active_targets(url), _all_up, timeout_s, every_s=1.0)
+        targets = wait_for(lambda: _claimed(_active_targets(url), mine), _all_up, timeout_s, every_s=1.0)
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return check("prometheus-targets", Verdict.FAIL, f"Prometheus does not answer {url}: {error!r}")
     down = [f"{target.job} is {target.health} ({target.error or target.url})" for target in targets if not _up(target)]
-    missing = sorted({exporter.value for exporter in EXPORTERS} - {target.job for target in targets})
+    missing = sorted(exporter.value for exporter in EXPORTERS if _not_scraped(exporter, endpoints, targets))
     lacking = down + [f"{job} is not a scrape target" for job in missing]
     observed = f"{len(targets)} targets UP" if not lacking else "; ".join(lacking)
     jobs = {target.job: target.health for target in targets}
@@ -45,10 +56,23 @@ def _active_targets(url: str) -> list[Target]:
         answer = client.get(url, params={"state": "active"})
     answer.raise_for_status()
     return [
-        Target(row["labels"]["job"], row["scrapeUrl"], row["health"], row["lastError"])
+        Target(row["labels"]["job"], row["scrapeUrl"], row["health"], row["lastError"], _names(row))
         for row in answer.json()["data"]["activeTargets"]
         if row["labels"]["job"] not in TRANSIENT_JOBS
     ]
+
+
+def _claimed(targets: list[Target], mine: Collection[str] | None) -> list[Target]:
+    return targets if mine is None else [target for target in targets if target.names.intersection(mine)]
+
+
+def _names(row: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset({*row["labels"].values(), urlsplit(row["scrapeUrl"]).netloc})
+
+
+def _not_scraped(exporter: ServiceId, endpoints: Endpoints, targets: list[Target]) -> bool:
+    """True for an exporter that the profile names and that no target is, by its name or its address."""
+    return exporter in endpoints and not any({exporter, endpoints[exporter]} & target.names for target in targets)
 
 
 def _up(target: Target) -> bool:

@@ -9,10 +9,12 @@ import pytest
 
 from core.checks import of_phase, passed_if
 from core.errors import SetupError
+from core.ports import ServiceId
 from core.request import Request
 from core.rundir import RunDirectory
 from core.words import Phase, Verdict
 from flows.phase import phase_flow
+from flows.tracing import tracing
 from infra.stack import Backend
 from targets.load import load_load
 from targets.model import load_profile
@@ -72,3 +74,11 @@ class TestPhaseFlow:
         state_of(Phase.EXPORTERS, good, run)
         assert run.results["exporter-metrics"].verdict is Verdict.ERROR
         assert "asked to stop" in run.results["exporter-metrics"].observed
+
+    def test_is_skipped_where_the_profile_does_not_name_what_it_needs(self, run: Run) -> None:
+        named = {service: url for service, url in run.profile.addresses.items() if service is not ServiceId.ZIPKIN}
+        run.profile = run.profile.model_copy(update={"addresses": named})
+        state: Any = tracing(run, return_state=True)
+        assert state.name == "SKIPPED"
+        assert run.results["zipkin-es-index"].observed == "the profile names no zipkin"
+        assert run.errors == []

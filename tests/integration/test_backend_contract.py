@@ -15,12 +15,14 @@ import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from core.errors import SuiteError
-from core.ports import ServiceId
+from core.ports import Endpoints, ServiceId
 from infra.embedded.catalogue import open_backend
 from infra.embedded.lease import SupervisorClient
 from infra.embedded.statedir import StateDir
+from infra.external.backend import ExternalBackend
 from infra.mysql.account import ensure_exporter_account
 from infra.stack import Backend
+from infra.verify.alive import stack_alive_check
 
 Open = Callable[[], Backend]
 EXPORTER, REDIS, GATEWAY, PROMETHEUS = (
@@ -41,7 +43,19 @@ def embedded(folder: Path) -> Iterator[Open]:
     os.kill(client.ask("hello")["pid"], signal.SIGTERM)
 
 
+@contextmanager
+def external(folder: Path) -> Iterator[Open]:
+    """Redis and its exporter run on somebody else's lease; a Prometheus is named and is not there."""
+    with embedded(folder) as open_others, open_others() as others:
+        others.start([REDIS, EXPORTER])
+        others.wait_ready([REDIS, EXPORTER])
+        named = Endpoints({service: others.endpoint(service) for service in (REDIS, EXPORTER, PROMETHEUS)})
+        yield lambda: ExternalBackend(named)
+
+
 BACKENDS = {"embedded": embedded}
+"""Those that start the stack."""
+ALL_BACKENDS = {**BACKENDS, "external": external}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -49,6 +63,22 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens backends that look at the same stack; whatever still runs in it ends with the test."""
     with BACKENDS[request.param](tmp_path) as opener:
         yield opener
+
+
+@pytest.fixture(params=ALL_BACKENDS)
+def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """As `open_one`, also over a stack of somebody else."""
+    with ALL_BACKENDS[request.param](tmp_path) as opener:
+        yield opener
+
+
+@pytest.fixture
+def looked_at(open_any: Open) -> Iterator[Backend]:
+    """A backend in which Redis and its exporter are ready."""
+    with open_any() as backend:
+        backend.start([REDIS, EXPORTER])
+        backend.wait_ready([REDIS, EXPORTER])
+        yield backend
 
 
 @pytest.fixture
@@ -70,10 +100,52 @@ def eventually(holds: Callable[[], object]) -> None:
     retry(retry=retry_if_result(lambda held: not held), stop=stop_after_delay(10), wait=wait_fixed(0.05))(holds)()
 
 
-class TestBackend:
-    def test_ready_means_that_the_endpoint_answers(self, backend):
-        metrics = httpx.get(f"http://{backend.endpoint(EXPORTER)}/metrics", trust_env=False).text
+class TestEveryBackend:
+    """What also holds where somebody else runs the stack."""
+
+    def test_ready_means_that_the_endpoint_answers(self, looked_at):
+        metrics = httpx.get(f"http://{looked_at.endpoint(EXPORTER)}/metrics", trust_env=False).text
         assert "redis_up 1" in metrics
+
+    def test_knows_the_instance_that_runs(self, looked_at):
+        first, again = looked_at.identity(REDIS), looked_at.identity(REDIS)
+        assert first.alive
+        assert first.instance
+        assert first == again
+
+    def test_knows_since_when_a_process_runs(self, looked_at):
+        assert looked_at.identity(EXPORTER).started.endswith("Z")
+
+    def test_knows_that_a_service_runs_nowhere(self, looked_at):
+        assert not looked_at.identity(PROMETHEUS).alive
+
+    def test_says_what_runs_in_which_version(self, looked_at):
+        assert any("redis" in name for name in looked_at.versions())
+
+    def test_start_is_safe_to_repeat(self, looked_at):
+        before = looked_at.identity(REDIS)
+        looked_at.start([REDIS, EXPORTER])
+        looked_at.wait_ready([REDIS, EXPORTER])
+        assert looked_at.identity(REDIS) == before
+
+    def test_leaves_running_what_ran_before(self, looked_at, open_any):
+        with open_any() as second:
+            second.start([REDIS])
+            second.wait_ready([REDIS])
+            assert second.started_by_us() == frozenset()
+            assert second.endpoint(REDIS) == looked_at.endpoint(REDIS)
+        assert answers(looked_at.endpoint(REDIS))
+        assert second.leftovers() == []
+
+    def test_refuses_a_service_that_it_does_not_have(self, looked_at):
+        with pytest.raises(SuiteError) as caught:
+            looked_at.start([ServiceId.KAFKA_BOT])
+        assert "kafka-bot" in caught.value.what
+        assert caught.value.cure
+
+
+class TestBackend:
+    """What holds where the suite starts the stack."""
 
     def test_starts_what_a_service_needs_too(self, open_one):
         with open_one() as backend:
@@ -81,16 +153,6 @@ class TestBackend:
             backend.wait_ready([GATEWAY])
             assert {GATEWAY, REDIS} <= backend.started_by_us()
             assert answers(backend.endpoint(REDIS))
-
-    def test_knows_the_instance_that_runs(self, backend):
-        first, again = backend.identity(REDIS), backend.identity(REDIS)
-        assert first.alive
-        assert first.instance
-        assert first.started.endswith("Z")
-        assert first == again
-
-    def test_knows_that_a_service_runs_nowhere(self, backend):
-        assert not backend.identity(PROMETHEUS).alive
 
     def test_restart_makes_another_instance_at_the_same_endpoint(self, backend):
         before, address = backend.identity(REDIS), backend.endpoint(REDIS)
@@ -133,9 +195,6 @@ class TestBackend:
             ):
                 assert cursor.execute("SHOW GLOBAL STATUS LIKE 'Threads_connected'") == 1
 
-    def test_says_what_runs_in_which_version(self, backend):
-        assert any("redis" in name for name in backend.versions())
-
     def test_stops_what_it_started_and_leaves_nothing(self, backend):
         address = backend.endpoint(REDIS)
         assert backend.started_by_us() == {REDIS, EXPORTER}
@@ -148,15 +207,6 @@ class TestBackend:
         """Not stopped yet, so all of it is."""
         assert {leftover.service for leftover in backend.leftovers()} == {REDIS, EXPORTER}
         assert any(backend.endpoint(REDIS).rpartition(":")[2] in leftover.what for leftover in backend.leftovers())
-
-    def test_attaches_to_what_runs_and_leaves_it_running(self, backend, open_one):
-        with open_one() as second:
-            second.start([REDIS])
-            second.wait_ready([REDIS])
-            assert second.started_by_us() == frozenset()
-            assert second.endpoint(REDIS) == backend.endpoint(REDIS)
-        assert answers(backend.endpoint(REDIS))
-        assert second.leftovers() == []
 
     def test_keep_leaves_running_what_was_started(self, open_one):
         with open_one() as first:
@@ -173,12 +223,6 @@ class TestBackend:
         assert backend.identity(REDIS) == before
         assert backend.started_by_us() == {REDIS, EXPORTER}
 
-    def test_refuses_a_service_that_it_does_not_have(self, backend):
-        with pytest.raises(SuiteError) as caught:
-            backend.start([ServiceId.KAFKA_BOT])
-        assert "kafka-bot" in caught.value.what
-        assert caught.value.cure
-
 
 class TestEmbeddedBackend:
     def test_sees_that_a_service_has_died(self, tmp_path):
@@ -188,3 +232,34 @@ class TestEmbeddedBackend:
             os.kill(int(backend.identity(REDIS).instance), signal.SIGKILL)
             eventually(lambda: "SIGKILL" in backend.identity(REDIS).detail)
             assert not backend.identity(REDIS).alive
+
+
+class TestExternalBackend:
+    def test_changes_nothing(self, tmp_path):
+        with external(tmp_path) as open_one, open_one() as backend:
+            backend.start([REDIS, EXPORTER])
+            backend.wait_ready([REDIS, EXPORTER])
+            with pytest.raises(SuiteError, match="somebody else"):
+                backend.restart(REDIS)
+            assert backend.exporter_account() is None
+            backend.stop()
+            assert answers(backend.endpoint(REDIS))
+            assert backend.leftovers() == []
+
+    def test_sees_that_somebody_restarted_a_service(self, tmp_path):
+        with embedded(tmp_path) as open_others, open_others() as others:
+            others.start([REDIS, EXPORTER])
+            others.wait_ready([REDIS, EXPORTER])
+            backend = ExternalBackend(Endpoints({name: others.endpoint(name) for name in (REDIS, EXPORTER)}))
+            before = {name: backend.identity(name) for name in (REDIS, EXPORTER)}
+            others.restart(REDIS)
+            others.restart(EXPORTER)
+            after = {name: backend.identity(name) for name in (REDIS, EXPORTER)}
+        assert "redis was restarted" in stack_alive_check(before, after).observed
+        assert "redis-exporter was restarted" in stack_alive_check(before, after).observed
+
+    def test_names_all_that_is_not_there(self, tmp_path):
+        with external(tmp_path) as open_one, open_one() as backend, pytest.raises(SuiteError) as caught:
+            backend.wait_ready([REDIS, PROMETHEUS])
+        assert "prometheus: does not answer" in str(caught.value)
+        assert caught.value.cure

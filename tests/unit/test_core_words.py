@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Phase, Verdict, worst
+from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Phase, Verdict, worst, worst_of_phase
 
 WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INVALID, Verdict.NO_DATA, Verdict.PASS)
 
@@ -54,3 +54,8 @@ class TestExitCodes:
 class TestPhase:
     def test_lists_the_five_phases_in_the_order_of_the_design(self) -> None:
         assert [phase.value for phase in Phase] == ["exporters", "tracing", "load", "dashboards", "kafka_bot"]
+
+    def test_is_skipped_only_where_all_of_it_was(self) -> None:
+        assert worst_of_phase([Verdict.SKIPPED, Verdict.SKIPPED]) is Verdict.SKIPPED
+        assert worst_of_phase([Verdict.SKIPPED, Verdict.PASS]) is Verdict.PASS
+        assert worst_of_phase([]) is Verdict.NO_DATA

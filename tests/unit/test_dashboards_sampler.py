@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,9 @@ from dashboards.verify import (
     k6_panels_check,
     panel_verdict,
     panels_data_check,
+    without,
 )
+from targets.model import Metrics
 
 ONLY_REQUESTS = (Traffic.REQUESTS,)
 VALUES = {"service": ".*", "run_id": ".*", "scenario": ".*", "interval": "1m"}
@@ -233,3 +236,30 @@ class TestDrawnAnswers:
         (row,) = json.loads(json.dumps(rows))
         assert (row["id"], row["verdict"], row["reason"]) == (POOL.id, "NO_DATA", "a has no series")
         assert (row["state"], row["series"]) == ("empty", [])
+
+
+class TestPanelsOfExportersThatAreNotNamed:
+    """The external backend has only what the profile names."""
+
+    metrics = Metrics(service_label="application", services=("api-gateway",))
+
+    def seen(self, expr: str, state: State = State.EMPTY) -> Samples:
+        one = replace(panel(), targets=(Target(expr, "x"),))
+        return Samples((PanelSamples(one, state, looks=1, answered=1, cause="", error=""),), ())
+
+    @pytest.mark.parametrize(
+        ("expr", "state", "claimed"),
+        [
+            ("mysql_up + on () redis_up", State.EMPTY, False),
+            ("mysql_up", State.CONSTANT, True),
+            ('mysql_up or process_cpu_usage{application=~"$service"}', State.EMPTY, True),
+            ("rate(kafka_consumergroup_lag[$interval])", State.EMPTY, True),
+        ],
+        ids=["fed only by them", "has data all the same", "fed by another too", "of one that is named"],
+    )
+    def test_are_not_claimed(self, expr: str, state: State, claimed: bool) -> None:
+        left = without(self.seen(expr, state), self.metrics, ("mysql_", "redis_")).panels
+        assert bool(left) is claimed
+
+    def test_are_all_claimed_where_every_exporter_is_named(self) -> None:
+        assert without(self.seen("mysql_up"), self.metrics, ()).panels

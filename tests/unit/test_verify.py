@@ -74,6 +74,15 @@ class TestExporterMetrics:
     def test_another_status_than_200_fails(self) -> None:
         assert "answered 503" in exporters(exposition(), status=503)[1]
 
+    def test_are_skipped_where_the_profile_names_none(self) -> None:
+        assert exporter_metrics_check(Endpoints(), timeout_s=0).verdict is Verdict.SKIPPED
+
+    def test_that_the_profile_does_not_name_are_said(self) -> None:
+        with serving(lambda _: (200, exposition())) as address:
+            check = exporter_metrics_check(Endpoints({ServiceId.REDIS_EXPORTER: address}), timeout_s=0)
+        assert check.verdict is Verdict.PASS
+        assert "not named in the profile: cadvisor, kafka-exporter, mysql-exporter" in check.observed
+
     def test_an_exporter_that_is_not_there_fails(self) -> None:
         check = exporter_metrics_check(Endpoints(dict.fromkeys(EXPORTERS, f"{LOOPBACK}:1")), timeout_s=0)
         assert "does not answer" in check.observed
@@ -84,10 +93,11 @@ def target(job: str, health: str = "up") -> dict[str, object]:
     return {"labels": {"job": job}, "scrapeUrl": f"http://{job}/metrics", "health": health, "lastError": error}
 
 
-def targets(*rows: dict[str, object]) -> tuple[Verdict, str]:
+def targets(*rows: dict[str, object], ours: tuple[str, ...] | None = None) -> tuple[Verdict, str]:
     body = json.dumps({"status": "success", "data": {"activeTargets": rows}})
     with serving(lambda _: (200, body)) as address:
-        check = prometheus_targets_check(Endpoints({ServiceId.PROMETHEUS: address}), timeout_s=0)
+        named = Endpoints({ServiceId.PROMETHEUS: address, **dict.fromkeys(EXPORTERS, "127.0.0.1:1")})
+        check = prometheus_targets_check(named, timeout_s=0, ours=ours)
     return check.verdict, check.observed
 
 
@@ -104,6 +114,16 @@ class TestPrometheusTargets:
 
     def test_an_exporter_that_nobody_scrapes_fails(self) -> None:
         assert targets(*ALL_UP[1:])[1] == f"{EXPORTERS[0]} is not a scrape target"
+
+    def test_of_somebody_elses_prometheus_claims_only_what_the_run_is_about(self) -> None:
+        stranger, own = target("billing", "down"), target("api-gateway", "down")
+        assert targets(*ALL_UP, stranger)[0] is Verdict.FAIL
+        assert targets(*ALL_UP, stranger, ours=("api-gateway",)) == (Verdict.PASS, "4 targets UP")
+        assert targets(*ALL_UP, stranger, own, ours=("api-gateway",))[0] is Verdict.FAIL
+
+    def test_knows_an_exporter_under_another_job_by_its_address(self) -> None:
+        other = {**target("node-1"), "scrapeUrl": "http://127.0.0.1:1/metrics"}
+        assert targets(other, ours=()) == (Verdict.PASS, "1 targets UP")
 
     def test_the_bot_is_up_only_in_its_own_phase(self) -> None:
         assert targets(*ALL_UP, target("kafka-bot", "down"))[0] is Verdict.PASS
