@@ -84,7 +84,7 @@ def _silence(error: httpx.HTTPError) -> tuple[str, str]:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
                 f"its certificate is not trusted: {cause.verify_message}",
-                "Give it a certificate that this machine trusts: certificates are always verified.",
+                "Let SUITE_CA_FILE name the authority that signed it; certificates are always verified.",
             )
         if isinstance(cause, ssl.SSLError):
             return f"no TLS is spoken there: {cause.reason or cause}", "Write http:// where it speaks plain HTTP."

@@ -66,10 +66,17 @@ CHECKS: Mapping[str, CheckSpec] = {
             ("zipkin-es-index",),
         ),
         _verify(
+            "doctor",
+            Phase.LOAD,
+            "before any load the target answers as its profile says: routes, response paths, users, clocks, breakers; "
+            "what gates and panels will lack is named",
+            ("seed-readback",),
+        ),
+        _verify(
             "k6-run",
             Phase.LOAD,
             "k6 ended by itself (exit 0 or 99) and the series of every scenario are in Prometheus",
-            ("seed-readback",),
+            ("seed-readback", "doctor"),
         ),
         *(
             _objective(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from core.errors import VerificationError
+from dashboards.model import Panel
 from dashboards.prometheus import Prometheus
 from dashboards.promql import Selector, selectors
+from dashboards.variables import SCRAPE_S, choose, fill
+from targets.model import Metrics
 
 K6 = "k6_"
 K6_DURATIONS = "k6_http_req_duration_seconds"
@@ -64,6 +67,14 @@ def why_missing(prometheus: Prometheus, expr: str, at: float) -> str:
 def source(metric: str) -> Source:
     """What exports `metric`."""
     return next(each for each in SOURCES if metric.startswith(each.prefix))
+
+
+def fed_only_by(panel: Panel, metrics: Metrics, prefixes: Collection[str]) -> bool:
+    """True where every metric of the panel's queries begins with one of `prefixes`."""
+    values = choose(metrics)
+    queries = [fill(target.expr, values, SCRAPE_S) for target in panel.targets]
+    names = [each.metric for query in queries for each in selectors(query)]
+    return bool(prefixes) and all(name.startswith(tuple(prefixes)) for name in names)
 
 
 def _cause(prometheus: Prometheus, selector: Selector, at: float) -> str:

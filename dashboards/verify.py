@@ -9,11 +9,10 @@ from core.checks import Check, check, passed_if
 from core.words import Verdict
 from dashboards import bottleneck_detection, load_test_overview
 from dashboards.engine import State
+from dashboards.missing import fed_only_by
 from dashboards.model import Traffic
-from dashboards.promql import selectors
 from dashboards.provision import Provisioned
 from dashboards.sampler import PanelSamples, Samples
-from dashboards.variables import SCRAPE_S, choose, fill
 from targets.model import Metrics
 
 ANY_TRAFFIC = tuple(Traffic)
@@ -66,14 +65,8 @@ def dashboards_provisioned_check(found: Provisioned | None = None, samples: Samp
 
 def without(samples: Samples, metrics: Metrics, absent: Collection[str]) -> Samples:
     """The samples but for panels that have no data and are fed only by metrics whose names start as in `absent`."""
-    values, prefixes = choose(metrics), tuple(absent)
-
-    def is_fed(seen: PanelSamples) -> bool:
-        queries = [fill(target.expr, values, SCRAPE_S) for target in seen.panel.targets]
-        names = [each.metric for query in queries for each in selectors(query)]
-        return seen.state.has_data or not prefixes or not all(name.startswith(prefixes) for name in names)
-
-    return replace(samples, panels=tuple(filter(is_fed, samples.panels)))
+    fed = [each for each in samples.panels if each.state.has_data or not fed_only_by(each.panel, metrics, absent)]
+    return replace(samples, panels=tuple(fed))
 
 
 def panel_verdict(seen: PanelSamples, traffic: Collection[Traffic] = ANY_TRAFFIC) -> tuple[Verdict, str]:

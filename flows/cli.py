@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -33,6 +34,16 @@ examples:
 """
 
 
+DOCTOR = """\
+Look before any load: is everything there that a run would need? One line a part, with its cure.
+
+It changes nothing, and sends a target at most some twenty requests: each route once, two logins, a burst of ten.
+
+exit codes:  0 nothing lacks (warnings may be)   2 a run would be for nothing   3 something could not be looked at
+"""
+_ABOUT = {name: field.description for name, field in Request.model_fields.items()}
+
+
 def main(phase: Phase | None = None, argv: Sequence[str] | None = None) -> NoReturn:
     """Run the suite (or one phase of it) with the arguments of the command line and exit with its verdict."""
     arguments = sys.argv[1:] if argv is None else list(argv)
@@ -48,14 +59,25 @@ def parse(argv: Sequence[str], phase: Phase | None = None) -> Request:
     return Request(**given)
 
 
-def _run(request: Request) -> int:
-    """Exit code of the run; what cannot work is said before Prefect is imported, which takes seconds."""
+def main_doctor(argv: Sequence[str] | None = None) -> NoReturn:
+    """Look before any load, with the arguments of the command line, and exit with what was found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.doctor", description=DOCTOR, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _add_what_is_looked_at(parser)
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help=_ABOUT["run_dir"])
+    given = vars(parser.parse_args(argv))
+    sys.exit(_run(Request(**given), "doctor", set(given)))
+
+
+def _run(request: Request, name: str = "full_suite", parameters: Collection[str] | None = None) -> int:
+    """Exit code of the flow; what cannot work is said before Prefect is imported, which takes seconds."""
     console = Console(stderr=True)
     try:
         request = _with_typed_name(request)
         profile, _ = resolve(request)
         gates_for(profile, request.gates)
-        return _flow_run(request)
+        return _flow_run(name, request.model_dump(include=set(parameters) if parameters else None))
     except SuiteError as error:
         console.print(f"[bold red]ERROR[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         return EXIT_CODES[Verdict.ERROR]
@@ -70,14 +92,14 @@ def _with_typed_name(request: Request) -> Request:
     return request.model_copy(update={"i_mean": sys.stdin.readline().strip()})
 
 
-def _flow_run(request: Request) -> int:
+def _flow_run(name: str, parameters: Mapping[str, Any]) -> int:
     # Imported here because Prefect takes seconds to load: a refusal does not wait for it.
-    from flows.full_suite import full_suite
     from flows.server import prefect_server
 
+    flow = getattr(import_module(f"flows.{name}"), name)
     show_in_terminal()
     with prefect_server():
-        state: Any = full_suite(**request.model_dump(), return_state=True)
+        state: Any = flow(**parameters, return_state=True)
         result = state.result(raise_on_failure=False)
     if isinstance(result, SuiteError):
         raise result
@@ -95,20 +117,27 @@ def _scenario(text: str) -> str:
     return letters[text.lower()]
 
 
+def _add_what_is_looked_at(parser: argparse.ArgumentParser) -> None:
+    """What doctor and a run have in common."""
+    parser.add_argument("--target", default="portal", metavar="NAME|FILE", help=f"{_ABOUT['target']} (default: portal)")
+    parser.add_argument("--backend", choices=get_args(BackendName), help=_ABOUT["backend"])
+    parser.add_argument("--load", default="smoke", metavar="NAME|FILE", help=f"{_ABOUT['load']} (default: smoke)")
+    parser.add_argument(
+        "--scenario", type=_scenario, nargs="+", action="extend", default=[], metavar="ID", help=_ABOUT["scenario"]
+    )
+    parser.add_argument("--gates", type=Path, metavar="FILE", help=_ABOUT["gates"])
+    parser.add_argument("--i-mean", metavar="NAME", help=_ABOUT["i_mean"])
+
+
 def _parser(phase: Phase | None) -> argparse.ArgumentParser:
-    about = {name: field.description for name, field in Request.model_fields.items()}
+    about = _ABOUT
     parser = argparse.ArgumentParser(
         prog=f"python -m flows.{phase or 'full_suite'}",
         description=f"Run phase {phase} alone." if phase else "Put a load on a target and say whether it is good.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--target", default="portal", metavar="NAME|FILE", help=f"{about['target']} (default: portal)")
-    parser.add_argument("--backend", choices=get_args(BackendName), help=about["backend"])
-    parser.add_argument("--load", default="smoke", metavar="NAME|FILE", help=f"{about['load']} (default: smoke)")
-    parser.add_argument(
-        "--scenario", type=_scenario, nargs="+", action="extend", default=[], metavar="ID", help=about["scenario"]
-    )
+    _add_what_is_looked_at(parser)
     if phase is None:
         parser.add_argument(
             "--phase",
@@ -125,6 +154,4 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
-    parser.add_argument("--i-mean", metavar="NAME", help=about["i_mean"])
-    parser.add_argument("--gates", type=Path, metavar="FILE", help=about["gates"])
     return parser

@@ -8,6 +8,7 @@ import tasks.books as books
 import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
+from tasks.doctor import look_before_load
 from tasks.run import Run
 from tasks.stack import require_whole_stack, switch_faults_on
 
@@ -17,6 +18,8 @@ def load(run: Run) -> None:
     """Seed the target, run the scenarios; k6 ran to its end, its series are there, the ledger balances."""
     require_whole_stack(run)
     if run.observe("seed-readback", lambda: steps.seed_readback(run)).blocks:
+        return
+    if run.observe("doctor", lambda: look_before_load(run)).blocks:
         return
     steps.make_fixtures(run)
     switch_faults_on(run)

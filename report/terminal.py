@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from core.findings import Finding, State
 from core.words import Verdict
 from report.model import Report
 from report.summary import SIGNS, blocked_count, duration, headline, next_steps, plural
@@ -21,6 +23,7 @@ _COLOURS = {
     Verdict.NO_DATA: "yellow",
     Verdict.SKIPPED: "bright_black",
 }
+_STATES = {State.OK: "green", State.WARNS: "yellow", State.UNSEEN: "yellow", State.LACKS: "bold red"}
 
 
 def print_report(report: Report, run_dir: Path, console: Console) -> None:
@@ -39,6 +42,17 @@ def print_report(report: Report, run_dir: Path, console: Console) -> None:
     if blocked := blocked_count(report):
         console.print(f"  {blocked} more could not be looked at because of these", style="dim")
     console.print(f"report  {escape(str(run_dir / 'report.html'))}", soft_wrap=True)
+
+
+def print_findings(findings: Iterable[Finding], console: Console) -> None:
+    """Doctor's lines: how a part is, what was seen of it, and the cure."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for column in ("state", "part", "seen"):
+        table.add_column(column, overflow="fold")
+    for each in findings:
+        cure = f" [bold]{escape(each.cure)}[/bold]" if each.cure else ""
+        table.add_row(f"[{_STATES[each.state]}]{each.state}[/]", escape(each.part), f"{escape(each.seen)}{cure}")
+    console.print(table)
 
 
 def verdict_word(verdict: Verdict) -> str:

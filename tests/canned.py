@@ -43,14 +43,16 @@ def canned(answers: Mapping[str, Answer], otherwise: Answer = Answer(LOGIN_PAGE)
             found = answers.get(f"{self.command} {self.path.partition('?')[0]}", otherwise)
             page = isinstance(found.body, str)
             body = found.body.encode() if page else orjson.dumps(found.body)
-            self.send_response(found.status)
-            headers = {"content-type": "text/html" if page else "application/json", **found.headers}
+            self.send_response_only(found.status)
+            kind = "text/html" if page else "application/json"
+            headers = {"content-type": kind, "date": self.date_time_string(), **found.headers}
             for name, value in {**headers, "content-length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
-        do_GET = do_POST = do_DELETE = answer
+        do_GET = do_HEAD = do_POST = do_DELETE = answer
 
         def log_message(self, format: str, *args: Any) -> None:
             """Not on the terminal."""

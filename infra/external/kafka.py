@@ -30,6 +30,7 @@ class Cluster:
 
 def look_at_cluster(address: str) -> Cluster:
     """Ask the broker at `host:port`; SetupError when it does not answer, TargetRefused for what it advertises."""
+    require_allowed(address, "addresses.kafka")
     try:
         client = KafkaClient(
             bootstrap_servers=[address], client_id="perf-suite-look", api_version_auto_timeout_ms=int(ANSWER_S * 1000)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,15 @@ from core.ports import EXPORTERS, Endpoints, ServiceId
 from core.waiting import wait_for
 from infra.external.kafka import look_at_cluster
 from infra.prometheus.scrape import metrics_path
+from targets.guard import require_allowed
 
 READ_BACK_WITHIN_S = 20.0
 ANSWER_S = 5.0
-MYSQL_REFUSES = 1045
-"""Access denied: the server is there. A connection that says nothing would count towards its max_connect_errors."""
+MYSQL_REFUSES = (1044, 1045, 1698)
+"""Access denied, in MySQL's and MariaDB's numbers: the server is there.
+
+A connection that says nothing would count towards its max_connect_errors.
+"""
 NATIVE_WITHOUT_FLAG = (3, 8)
 """From this release on Prometheus takes native histograms by remote write without a flag."""
 OWN_METRICS: Mapping[ServiceId, str] = {
@@ -135,6 +139,7 @@ def _kafka(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> P
 
 
 def _mysql(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> Proof:
+    require_allowed(endpoints[service], f"addresses.{service}")
     host, _, port = endpoints[service].rpartition(":")
     connection = pymysql.Connection(
         host=host, port=int(port), user="perf-suite-look", connect_timeout=ANSWER_S, read_timeout=5, defer_connect=True
@@ -143,7 +148,7 @@ def _mysql(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> P
         connection.connect()
         connection.close()
     except pymysql.MySQLError as error:
-        if error.args[:1] != (MYSQL_REFUSES,):
+        if not error.args or error.args[0] not in MYSQL_REFUSES:
             raise SetupError(
                 f"does not answer as MySQL does: {error}",
                 where=endpoints[service],
@@ -167,6 +172,7 @@ def _redis(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> P
 
 def redis_info(address: str) -> Mapping[str, Any]:
     """The server's own words about itself; redis.RedisError where it refuses."""
+    require_allowed(address, "addresses.redis")
     host, _, port = address.rpartition(":")
     once = Retry(NoBackoff(), 0)
     with redis.Redis(host, int(port), socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=once) as client:
@@ -217,7 +223,7 @@ PROOFS: Mapping[ServiceId, Callable[[httpx.Client, ServiceId, Endpoints], Proof]
 
 
 def proven(
-    services: list[ServiceId], endpoints: Endpoints
+    services: Sequence[ServiceId], endpoints: Endpoints
 ) -> tuple[dict[ServiceId, Proof], dict[ServiceId, SuiteError]]:
     """Every service looked at, those that are what they have to be and those that are not."""
     good: dict[ServiceId, Proof] = {}

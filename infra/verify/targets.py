@@ -50,6 +50,12 @@ def prometheus_targets_check(
     return passed_if("prometheus-targets", bool(targets) and not lacking, observed, targets=jobs)
 
 
+def down_targets(endpoints: Endpoints, services: Collection[str]) -> list[str]:
+    """The scrape targets of `services` that are down now, with Prometheus' own reason; httpx.HTTPError, ValueError."""
+    found = _claimed(_active_targets(endpoints.url(ServiceId.PROMETHEUS, "/api/v1/targets")), services)
+    return [f"{target.job} is down ({target.error or target.url})" for target in found if target.health == "down"]
+
+
 def _active_targets(url: str) -> list[Target]:
     """All but those that are up only during their own phase (design section 6.2)."""
     with http_client() as client:

@@ -224,7 +224,11 @@ class TestMap:
 
     def test_shows_something_by_every_check_of_the_five_phases(self) -> None:
         shown = {by for _, entry in ENTRIES for by in entry.shown_by}
-        assert {id for id, spec in CHECKS.items() if spec.phase} - shown == {"generator-valid", "traces-complete"}
+        assert {id for id, spec in CHECKS.items() if spec.phase} - shown == {
+            "doctor",
+            "generator-valid",
+            "traces-complete",
+        }
 
 
 def _holds(place: str) -> bool:
