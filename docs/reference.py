@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import orjson
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -19,6 +20,7 @@ from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Verdict
 from docs.markdown import code, table
 from targets.load import Load, load_load
 from targets.model import FOLDER as TARGETS
+from targets.model import Profile
 
 FOLDER = Path(__file__).parent
 
@@ -145,3 +147,9 @@ def _number(load: Load, key: str) -> str:
     for part in key.split("."):
         value = getattr(value, part)
     return f"{value:g}"
+
+
+def target_schema() -> str:
+    """The JSON Schema of a target profile, for editors; keys sorted."""
+    document = Profile.model_json_schema()
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"

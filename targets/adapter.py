@@ -14,13 +14,13 @@ from targets.model import Profile
 
 @dataclass(frozen=True)
 class Seed:
-    """What the seeding left on the target, read back from its stores."""
+    """What the seeding left on the target, read back from it; None where it cannot tell, or has no such thing."""
 
-    users: int
-    products: int
-    posts: int
+    users: int | None
+    products: int | None
+    posts: int | None
     search_hits: Mapping[str, int]
-    coupon_stock: int
+    coupon_stock: int | None
     duration_s: float
     not_applicable: Mapping[str, str] = field(default_factory=dict)  # scenario letter -> why not, and what cures it
 

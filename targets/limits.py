@@ -29,16 +29,17 @@ def clock_finding(part: str, skew_s: float) -> Finding:
     return ok(part, f"within {CLOCK_WARNS_S:.0f} s of this machine's")
 
 
-def limiter_finding(answers: Collection[httpx.Response]) -> Finding:
-    """What a short burst says of a limiter: its refusals, and the headers in which it tells its numbers."""
-    statuses = Counter(answer.status_code for answer in answers)
+def limiter_finding(answers: Collection[httpx.Response], way: str | None = None) -> Finding:
+    """What a short burst says of a limiter: its refusals, and the headers in which it tells its numbers.
+
+    `way`: how the profile says that the load meets it; None: it says nothing of a limiter.
+    """
+    refused = Counter(answer.status_code for answer in answers)[TOO_MANY_REQUESTS]
     told = next((answer.headers for answer in answers if RATE in answer.headers), None)
-    numbers = f"{told[RATE]} a second for one key, bursts of {told.get(BURST, '?')}" if told else ""
-    refused, cure = statuses[TOO_MANY_REQUESTS], "Raise it for the test, or give the load more than one key."
-    if refused:
-        return warns(
-            "limiter", f"{refused} of {len(answers)} requests were refused" + (numbers and f": {numbers}"), cure
-        )
-    if numbers:
-        return warns("limiter", f"{numbers}: what is above is answered 429, an outcome of its own", cure)
-    return ok("limiter", f"none of {len(answers)} requests at once was refused")
+    if not refused and told is None:
+        return ok("limiter", f"none of {len(answers)} requests at once was refused")
+    numbers = f"{told[RATE]} a second for one key, bursts of {told.get(BURST, '?')}" if told else "it tells no numbers"
+    seen = f"{refused} of {len(answers)} requests were refused; {numbers}"
+    if way is not None:
+        return ok("limiter", f"{seen}; the load meets it as limiter.way says: {way}")
+    return warns("limiter", f"{seen}: what is above is answered 429", "Set limiter.way in the profile.")

@@ -76,6 +76,7 @@ class ItemPage(Data):
     items: str = Field(description="dotted path to the list in the body")
     id: str = Field(default="id", description="key of an item's id")
     total: str | None = Field(default=None, description="dotted path to the number of all items")
+    detail_id: str = Field(default="data.id", description="dotted path to the id where one item is asked for (plain)")
 
 
 class Answer(Data):

@@ -104,6 +104,9 @@ class _Visit:
 
     def _login(self) -> Iterator[Finding]:
         users = self._profile.users
+        if users.tokens.way == "mint":
+            yield ok("login", "none: tokens are minted with the target's own key (users.tokens)")
+            return
         if RouteName.LOGIN not in self._profile.routes:
             return
         found = self._sign_in(users.email, users.password.get_secret_value())
@@ -256,7 +259,7 @@ class _Visit:
         page: ItemPage = getattr(self._profile.responses, LISTS[route][0])
         params = {page.page_parameter: str(page.first_page), page.size_parameter: str(page.size)}
         answers = [self._ask(route, params=params) for _ in range(BURST)]
-        return limiter_finding(answers)
+        return limiter_finding(answers, self._profile.limiter.way if self._profile.limiter else None)
 
     def _ask(self, route: RouteName, id: str = "", **request: Any) -> httpx.Response:
         sent = self._profile.routes[route]

@@ -102,7 +102,7 @@ class Run:
 
     def fail(self, error: SuiteError) -> None:
         """Keep an error for the report, once."""
-        if error not in self.errors:
+        if error.as_row() not in [known.as_row() for known in self.errors]:
             self.errors.append(error)
 
     def attempt(self, where: str, action: Callable[[], object]) -> None:

@@ -41,6 +41,7 @@ class TestCommands:
             ((PYTHON, "-m", "docs.generate"), ["--check"]),
             ((PYTHON, "-m", "docs.screenshot"), ["runs/latest", "--out"]),
             ((PYTHON, "-m", "flows.doctor"), ["--target", "--backend", "--load", "--gates", "exit codes"]),
+            ((PYTHON, "-m", "targets.new"), ["--openapi", "--prometheus", "--out", "--allow"]),
             ((PYTHON, "-m", "infra.embedded"), ["up", "down", "status", "reset"]),
         ],
         ids=lambda part: Path(part[-1]).name if isinstance(part, tuple) else "",

@@ -169,7 +169,12 @@ class TestLimiterAndClock:
         burst = [httpx.Response(429 if number > 4 else 200, headers=headers) for number in range(10)]
         finding = limiter_finding(burst)
         assert finding.state is State.WARNS
-        assert finding.seen == "5 of 10 requests were refused: 1 a second for one key, bursts of 5"
+        assert finding.seen.startswith("5 of 10 requests were refused; 1 a second for one key, bursts of 5")
+
+    def test_a_limiter_that_the_profile_knows_of_is_ok(self) -> None:
+        finding = limiter_finding([httpx.Response(429)], way="measure")
+        assert finding.state is State.OK
+        assert "limiter.way says: measure" in finding.seen
 
     def test_a_limiter_that_refused_nobody_yet_is_named_by_its_headers(self) -> None:
         finding = limiter_finding([httpx.Response(200, headers={"X-RateLimit-Replenish-Rate": "50"})])
