@@ -7,7 +7,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 PACKAGES := core targets infra k6 dashboards bots report tasks flows docs tests
 
-.PHONY: help suite ui test check proof bench setup programs lock format stack-up stack-down stack-status stack-reset clean distclean
+.PHONY: help suite ui notify test check proof bench setup programs lock format stack-up stack-down stack-status stack-reset clean distclean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ suite: setup ## set everything up, then run the suite against the reference port
 
 ui: setup ## Prefect's server with its UI, a worker and the deployments, until Ctrl-C
 	@$(RUN) flows.ui $(ARGS)
+
+notify: setup ## bring notifications.yaml to the Prefect server; ARGS=--test sends a message through each channel
+	@$(RUN) flows.notifications $(ARGS)
 
 test: setup check ## check, then flow and integration tests and a smoke run on free ports
 	@$(RUN) pytest tests/flows tests/integration tests/e2e

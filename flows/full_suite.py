@@ -33,6 +33,7 @@ from tasks.opening import open_run
 from tasks.run import Run
 from tasks.stack import stack_alive, take_down
 from tasks.step import verdict_state
+from tasks.tell import tell, tell_refusal
 
 log = logging.getLogger("suite")
 PHASE_FLOWS = {
@@ -78,9 +79,11 @@ def full_suite(
         i_mean=given_now(i_mean),
     )
     try:
-        return carry_out(open_run(request))
-    except SuiteError as error:  # before anything was started; as a state it needs no trace-back in Prefect
+        run = open_run(request)
+    except SuiteError as error:  # a state with a sentence, where raising would show a trace-back in Prefect
+        tell_refusal(request, error)
         return verdict_state(Verdict.ERROR, str(error), error)
+    return carry_out(run)
 
 
 def carry_out(run: Run) -> State[Any]:
@@ -95,6 +98,7 @@ def carry_out(run: Run) -> State[Any]:
         run.attempt("teardown", lambda: run.record(take_down(run)))
         report = steps.write_report(run)
     steps.publish(run, report)
+    tell(run, report)
     return verdict_state(report.verdict, steps.summary(run, report), report)
 
 

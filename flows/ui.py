@@ -31,6 +31,8 @@ from core.processes import dies_with_its_parent
 from core.settings import ROOT, Settings, process_environment
 from core.waiting import wait_for
 from core.words import EXIT_CODES, Verdict
+from flows.notifications import FILE as NOTIFICATIONS
+from flows.notifications import apply, read_channels
 from flows.server import api_at, require_usable, serving, stop
 from flows.site import AlreadyRunning, Site, announced
 
@@ -82,6 +84,7 @@ def _started(stack: ExitStack, port: int, reports_port: int) -> tuple[Site, Mapp
     processes["reports"] = stack.enter_context(_reports(reports_port))
     _say("deploying ...")
     deploy(environment)
+    apply(read_channels(NOTIFICATIONS))
     _say("starting the worker ...")
     processes["worker"] = stack.enter_context(_worker(environment))
     return site, processes
