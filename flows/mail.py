@@ -16,7 +16,7 @@ from tasks.step import verdict_state
 
 
 @flow(name="mail", description="Send one message over SMTP; started by an automation.", flow_run_name="{subject}")
-def mail(
+async def mail(
     subject: str = Field(description="subject of the message"),
     text: str = Field(description="the message, as plain text"),
     to: list[str] = Field(description="who gets it"),
@@ -25,8 +25,8 @@ def mail(
 ) -> State[Any]:
     """Completed once the mail server has taken it."""
     try:
-        server: Any = EmailServerCredentials.load(credentials)
-        email_send_message(subject, "", server, msg_plain=text, email_from=sender or server.username, email_to=to)
+        server: Any = await EmailServerCredentials.aload(credentials)
+        await email_send_message(subject, "", server, msg_plain=text, email_from=sender or server.username, email_to=to)
     except Exception as error:  # noqa: BLE001 - whatever the block or the mail server fails with is one sentence
         known = SetupError(
             f"the mail was not sent: {error}",
