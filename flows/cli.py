@@ -32,8 +32,7 @@ examples:
   python -m flows.full_suite --phase exporters --phase tracing   two phases only
   python -m flows.full_suite --load design --scenario b          the design's own numbers, blog read only
 """
-
-
+GONE_CURE = "Does its server (PREFECT_API_URL) still answer? Without that variable a run starts one of its own."
 DOCTOR = """\
 Look before any load: is everything there that a run would need? One line a part, with its cure.
 
@@ -95,11 +94,17 @@ def _with_typed_name(request: Request) -> Request:
 def _flow_run(name: str, parameters: Mapping[str, Any]) -> int:
     # Imported here because Prefect takes seconds to load: a refusal does not wait for it.
     from flows.server import prefect_server
+    from tasks.report import ENDED
 
     flow = getattr(import_module(f"flows.{name}"), name)
     show_in_terminal()
     with prefect_server():
-        state: Any = flow(**parameters, return_state=True)
+        try:
+            state: Any = flow(**parameters, return_state=True)
+        except Exception as error:
+            if not ENDED:
+                raise SuiteError(f"Prefect could not carry the run: {error}", cure=GONE_CURE) from error
+            return ENDED[-1].exit_code
         result = state.result(raise_on_failure=False)
     if isinstance(result, SuiteError):
         raise result

@@ -25,6 +25,8 @@ from flows.interrupts import stop_on_signals
 from flows.kafka_bot import kafka_bot
 from flows.load import load as load_phase
 from flows.logs import kept_in_file
+from flows.phase import run_phase
+from flows.server import give_events_up_soon
 from flows.tracing import tracing
 from infra.portal_faults import FAULTS
 from targets.documents import known_documents
@@ -88,10 +90,11 @@ def full_suite(
 
 def carry_out(run: Run) -> State[Any]:
     """The run itself, to its report and teardown."""
+    give_events_up_soon()
     log.info("run %s: report and logs go to %s", run.run_id, run.directory.path)
     with kept_in_file(run.directory.logs), stop_on_signals(run), reaching(run.profile.reach):
         for phase in run.request.phases:
-            PHASE_FLOWS[phase](run, return_state=True)
+            run_phase(PHASE_FLOWS[phase], phase, run)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))
         run.attempt("collecting", lambda: steps.collect_from_prometheus(run))
         run.attempt("spans", lambda: steps.collect_from_zipkin(run))

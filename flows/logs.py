@@ -9,6 +9,14 @@ from pathlib import Path
 
 from flows import LOGGERS
 
+SAID_BETTER = (
+    "prefect.task_runs",
+    "prefect.flow_runs",
+    # One line each for every event that a server that has gone did not get.
+    "prefect.events.clients",
+    "prefect._internal.concurrency",
+    "EventsWorker",
+)
 LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -19,7 +27,7 @@ def show_in_terminal() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)
-    for name in ("prefect.task_runs", "prefect.flow_runs"):
+    for name in SAID_BETTER:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

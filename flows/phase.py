@@ -41,6 +41,21 @@ def phase_flow(phase: Phase) -> Callable[[Callable[[Run], None]], PhaseFlow]:
     return decorate
 
 
+def run_phase(phase_flow: PhaseFlow, phase: Phase, run: Run) -> None:
+    """The phase as a subflow; where Prefect's server has gone, without it: no load is left alone for that.
+
+    What the phase itself fails with is a state; only Prefect raises here, before its body or after it.
+    """
+    if not run.without_prefect:
+        try:
+            phase_flow(run, return_state=True)
+        except Exception as error:  # noqa: BLE001 - whatever the client fails with, the run goes on
+            run.without_prefect = True
+            log.warning("the Prefect server does not answer (%s): the run goes on without it", error)
+    if not run.has_begun(phase):
+        phase_flow.fn(run)
+
+
 def _carry_out(phase: Phase, body: Callable[[Run], None], run: Run) -> SuiteError | None:
     """The body's error, if it had one; the body is left out when all that it could show is blocked."""
     if _all_blocked(phase, run):

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 
 import httpx
 import prefect
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
 from core.errors import SetupError
 from core.http import http_client
@@ -91,6 +93,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def give_events_up_soon() -> None:
+    """Events of a server that has gone are tried twice: by Prefect's default each of hundreds takes eight seconds."""
+    if PREFECT_API_KEY.value() is None:  # else it is Prefect's cloud, which has a client of its own
+        EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=1)
 
 
 def require_usable(api: str) -> None:

@@ -42,6 +42,8 @@ from tasks.step import step
 
 log = logging.getLogger("suite")
 POINTS = 600
+ENDED: list[Report] = []
+"""What this process has carried out: the command line knows its verdict also when Prefect's server has gone."""
 SAFETY = ("allow", "budget", "abort")
 """Parts of a profile that shape no figure."""
 
@@ -127,13 +129,22 @@ def summary(run: Run, report: Report) -> str:
 
 def publish(run: Run, report: Report) -> None:
     """The end in the terminal, and Prefect's artifacts: a table of checks, the short report, a link to the long one."""
+    ENDED.append(report)
     print_report(report, run.directory.path, Console(stderr=False))
-    if FlowRunContext.get() is None:
+    if FlowRunContext.get() is None or run.without_prefect:
         return
+    try:
+        _show_in_prefect(run, report)
+    except Exception as error:  # noqa: BLE001 - the report is written; a server that is gone costs its copy in the UI
+        log.warning("the report is not in Prefect: %s", error)
+
+
+def _show_in_prefect(run: Run, report: Report) -> None:
     rows = [{"check": row.id, "verdict": row.verdict.value, "seen": row.observed} for row in report.checks]
     create_table_artifact(rows, key="checks", description=f"{report.verdict}: checks of run {report.run_id}")
     create_markdown_artifact(render_markdown(report), key="report", description=f"Run {report.run_id}")
-    create_link_artifact(report_address(run), key="report-html", link_text="report.html")
+    about = f"{report.verdict}: the whole report of run {report.run_id}"
+    create_link_artifact(report_address(run), key="report-html", link_text="report.html", description=about)
 
 
 def _facts(run: Run) -> RunFacts:

@@ -65,6 +65,7 @@ class Run:
         self.started = utc_now()
         self.stop = threading.Event()
         self.stopped_by = 0  # number of the signal
+        self.without_prefect = False  # its server has gone; this run goes on
         self.results: dict[str, Check] = {}
         self.errors: list[SuiteError] = []
         self.phases: list[PhaseRecord] = []
@@ -122,6 +123,9 @@ class Run:
         record = PhaseRecord(phase, utc_now())
         self.phases.append(record)
         return record
+
+    def has_begun(self, phase: Phase) -> bool:
+        return any(record.phase is phase for record in self.phases)
 
     def verdict_of(self, phase: Phase) -> Verdict:
         """The worst verdict of the phase's checks that are there."""
