@@ -104,7 +104,7 @@ class TestDeployments:
     def test_give_parameters_that_their_flow_has(self, name: str) -> None:
         row = DEPLOYMENTS[name]
         schema = schema_of(row["entrypoint"])
-        jsonschema.validate(row.get("parameters", {}), schema)
+        jsonschema.validate(row.get("parameters", {}), {**schema, "required": []})  # the others come at each start
         assert set(row.get("parameters", {})) <= set(schema["properties"])
 
     @pytest.mark.parametrize("name", DEPLOYMENTS)
