@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
+
 from core.checks import CHECKS, SCENARIOS, Check, CheckSpec, check
 from core.words import EXIT_CODES, Phase, Verdict, worst, worst_of_phase
+from report.bottleneck import find_bottleneck
 from report.confirm import breach_seen_by_target
 from report.gate_file import K6_PREFIX, Gate
 from report.gates import objective_gates, threshold_gates
 from report.histograms import threshold_histograms
 from report.measures import figures_of
-from report.model import Bottleneck, ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
+from report.model import ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
 from report.soak import soak_rows
+from report.spans import no_spans
 from report.steady import SteadyWindow
 from report.store import Collected
 from report.windows import BOT, PartsRun
@@ -81,8 +85,8 @@ class RunFacts:
         return (*scenarios, *([BOT] if Phase.KAFKA_BOT in self.phases_asked else []))
 
 
-def build(facts: RunFacts, collected: Collected | None = None) -> Report:
-    """The report of a run; `collected` is None where Prometheus was never asked."""
+def build(facts: RunFacts, collected: Collected | None = None, spans: pd.DataFrame | None = None) -> Report:
+    """The report of a run; `collected` is None where Prometheus was never asked, `spans` where Zipkin was not."""
     checks = _all_checks(facts)
     thresholds = threshold_gates(facts.scenarios, threshold_histograms(collected, facts.scenarios), facts.generators)
     if facts.generators > 1:
@@ -110,7 +114,7 @@ def build(facts: RunFacts, collected: Collected | None = None) -> Report:
         stages=tuple(facts.stages),
         parts_asked=facts.parts_asked,
         ledger=facts.ledger,
-        bottleneck=Bottleneck(evidence="Not judged by this version: no component is named, and none is cleared."),
+        bottleneck=find_bottleneck(collected, no_spans() if spans is None else spans, facts.stages, not invalid),
         versions=facts.versions,
         series=collected.rows if collected else (),
         key=facts.key,

@@ -65,6 +65,14 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A moment that a plot points at, in epoch milliseconds, and what it is called there."""
+
+    at: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Figure:
     """One plot; `note` says what is left out, or why there is nothing to draw."""
 
@@ -79,6 +87,7 @@ class Figure:
     grid: Grid | None = None
     limits: tuple[Limit, ...] = ()
     number: Number | None = None
+    marks: tuple[Mark, ...] = ()
 
     @property
     def has_data(self) -> bool:
@@ -93,6 +102,7 @@ class Figure:
             "traces": [{"name": t.name, "x": t.x, "y": t.y, "unit": t.unit} for t in self.traces],
             "legend": self.grid is None,
             "limits": [{"above": limit.above, "colour": limit.colour} for limit in self.limits],
+            "marks": [{"at": mark.at, "text": mark.text} for mark in self.marks],
         }
 
 

@@ -18,10 +18,12 @@ from plotly.offline import get_plotlyjs
 from core.checks import VERIFICATION_PLAN
 from core.errors import SetupError
 from core.words import Verdict
+from report.bottleneck_figures import bottleneck_figures
 from report.figures import Figure, series_figures
 from report.model import Report, ScenarioRow
 from report.panel_figures import panel_figures
 from report.panels import read_panels
+from report.spans import load_spans
 from report.store import Collected
 from report.summary import (
     SCENARIO_COLUMNS,
@@ -71,6 +73,8 @@ def render_html(report: Report, run_dir: Path, collected: Collected | None) -> s
     dashboards, panels_note = _dashboards(run_dir)
     figures = [figure for _, _, group in sections for figure in group]
     figures += [figure for _, _, group in dashboards for figure in group]
+    bottleneck = bottleneck_figures(report.bottleneck, collected, load_spans(run_dir)) if collected else []
+    figures += bottleneck
     return (
         _environment()
         .get_template("report.html.j2")
@@ -86,6 +90,7 @@ def render_html(report: Report, run_dir: Path, collected: Collected | None) -> s
             scenario_columns=SCENARIO_COLUMNS,
             plot_sections=sections,
             dashboards=dashboards,
+            bottleneck_figures=bottleneck,
             panels_note=panels_note,
             collected_note="" if collected else "No series were collected in this run.",
             sections=list(_contents(report, bool(collected))),

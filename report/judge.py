@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -24,6 +25,7 @@ from core.checks import SCENARIOS
 from core.errors import SetupError, SuiteError
 from core.settings import Settings
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Phase, Verdict
+from report.bottleneck import find_bottleneck, in_a_line
 from report.build import NOT_ASKED, generator_invalid, run_verdict
 from report.catalogue import catalogue
 from report.gate_file import K6_PREFIX, KEPT_AS, GateFile, file_of, keep_gates, read_gates
@@ -31,6 +33,7 @@ from report.gates import objective_gates
 from report.histograms import GROUP as HISTOGRAMS
 from report.model import Report, read_report
 from report.render import RENDERERS, render_all
+from report.spans import load_spans
 from report.store import Collected, load_collected
 from report.terminal import verdict_word
 from report.windows import BOT, PartsRun
@@ -62,14 +65,15 @@ def judge(run_dir: Path, gates: Path | None = None) -> Judged:
     chosen = gates or _gates_of(run_dir, report)
     known = {spec.id: spec for spec in catalogue(load_profile(ANY_TARGET), report.run_id)}
     file = read_gates(chosen, {**known, **{row.id: row for row in collected.rows if row.group != HISTOGRAMS}})
-    return Judged(report, judged_again(report, collected, file), file)
+    return Judged(report, judged_again(report, collected, file, load_spans(run_dir)), file)
 
 
-def judged_again(report: Report, collected: Collected, file: GateFile) -> Report:
-    """The report with the file's gates in place of its own, and the verdict that follows."""
+def judged_again(report: Report, collected: Collected, file: GateFile, spans: pd.DataFrame) -> Report:
+    """The report with the file's gates in place of its own, the verdict that follows, and today's bottleneck."""
     stages = None if report.parts_asked is None else report.stages
     run = PartsRun(parts_asked(report), report.scenarios, stages)
-    rows = objective_gates(file.gates, collected, run, generator_invalid(report.checks))
+    invalid = generator_invalid(report.checks)
+    rows = objective_gates(file.gates, collected, run, invalid)
     errors = [row for row in report.errors if row.where not in RENDERERS]
     verdict = run_verdict(report.checks, rows, errors)
     interrupted = report.exit_code in (EXIT_SIGINT, EXIT_SIGTERM)
@@ -78,6 +82,7 @@ def judged_again(report: Report, collected: Collected, file: GateFile) -> Report
         update={
             "gates": (*rows, *thresholds),
             "verdict": verdict,
+            "bottleneck": find_bottleneck(collected, spans, report.stages, not invalid),
             "exit_code": report.exit_code if interrupted else EXIT_CODES[verdict],
         }
     )
@@ -120,6 +125,7 @@ def _print(judged: Judged, run_dir: Path, console: Console) -> None:
     before, after = judged.before, judged.after
     console.print(_table(judged))
     was = "" if before.verdict is after.verdict else f", in the report {before.verdict}"
+    console.print(f"\nbottleneck: {escape(in_a_line(after.bottleneck))}", soft_wrap=True)
     console.print(
         f"\n{verdict_word(after.verdict)}  run {escape(after.run_id)} by {escape(str(judged.gates.path))}{was}",
         soft_wrap=True,

@@ -150,12 +150,17 @@ class GateRow(Row):
 
 
 class Bottleneck(Row):
-    """The first saturated resource; `component` is null where it was not looked for."""
+    """The first saturated resource; `component` is null where it was not looked for, "none" where there is none."""
 
     component: str | None = None
     since: Moment | None = None
     confidence: float = Field(default=0, ge=0, le=1)
-    evidence: str
+    evidence: str = Field(description="what the collected series show, as a sentence")
+    kind: str = Field(default="", description="limiter, cpu, database, pool, call, consumer or memory")
+    part: str = Field(default="", description="a scenario's letter, `bot` or `whole load`")
+    advice: str = Field(default="", description="what to do about it")
+    spans: str = Field(default="", description="where a request's time went, by its spans")
+    also: tuple[str, ...] = Field(default=(), description="what else was saturated, later or less")
 
 
 class SeriesRow(Row):

@@ -53,10 +53,15 @@ def load_spans(run_dir: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, columns=list(COLUMNS))
     except FileNotFoundError:
-        return _frame([])
+        return no_spans()
     except (OSError, ValueError) as error:
         log.warning("metrics/%s cannot be read: %s", FILE, str(error).splitlines()[0])
-        return _frame([])
+        return no_spans()
+
+
+def no_spans() -> pd.DataFrame:
+    """Of a run whose spans nobody kept."""
+    return _frame([])
 
 
 def _slices(part: Span) -> Iterator[Span]:

@@ -32,7 +32,7 @@ from report.remember import remember
 from report.render import render_all
 from report.resource_series import resource_series
 from report.soak_series import soak_series
-from report.spans import collect_spans
+from report.spans import collect_spans, load_spans
 from report.steady import SteadyWindow, bot_window, steady_windows
 from report.summary import headline
 from report.terminal import print_report
@@ -89,7 +89,7 @@ def slow_by_its_own_account(run: Run) -> dict[str, str]:
 @step
 def write_report(run: Run) -> Report:
     """Compared with the history and kept there; then report.json first, and what is drawn from it."""
-    report = build(_facts(run), run.collected)
+    report = build(_facts(run), run.collected, load_spans(run.directory.path))
     try:
         report = remember(report, run.directory.path.parent / HISTORY, report.ended.date())
     except Exception as error:  # noqa: BLE001 - a run's report does not hang on its history

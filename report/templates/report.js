@@ -54,6 +54,10 @@ function lines(figure, colour) {
   layout.shapes = [...layout.shapes, ...limits.map((limit) => ({
     type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: limit.above, y1: limit.above, line: { dash: "dash", width: 1.2, color: colour[limit.colour] },
   }))];
+  for (const mark of figure.marks) {
+    layout.shapes.push({ type: "line", xref: "x", yref: "paper", x0: mark.at, x1: mark.at, y0: 0, y1: 1, line: { width: 2, dash: "dot", color: colour.red } });
+    layout.annotations.push({ x: mark.at, y: 0.98, xref: "x", yref: "paper", xanchor: "left", yanchor: "top", xshift: 4, showarrow: false, text: plain(mark.text), font: { size: 12, color: colour.red } });
+  }
   if (second) layout.yaxis2 = { ...axis, ...format(second.unit), overlaying: "y", side: "right", showgrid: false, tickmode: "auto" };
   return { data, layout };
 }

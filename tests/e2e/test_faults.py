@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.portal_faults import FAULTS
 from tests.proof.faults import EXPECTED
-from tests.proof.suite_process import SuiteProcess
+from tests.proof.suite_process import Ended, SuiteProcess
 
 
 class TestFault:
@@ -18,9 +18,16 @@ class TestFault:
         assert "of a stock of 100 were issued" in ended.row(expected.turns)["observed"]
         assert ended.exit_code == 1
         assert ended.orphans == []
+        self.names_no_bottleneck(ended)
         runs = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
         assert runs
         assert [file.name for file in runs if fault.encode() in file.read_bytes()] == []
+
+    @staticmethod
+    def names_no_bottleneck(ended: Ended) -> None:
+        """A row of docs/bottlenecks.md: coupons are handed out wrongly, and nothing is short of anything."""
+        assert ended.report is not None
+        assert ended.report["bottleneck"]["component"] == "none", ended.report["bottleneck"]
 
     def test_every_fault_stands_in_the_table(self) -> None:
         assert set(EXPECTED) == set(FAULTS)

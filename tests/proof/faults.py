@@ -192,16 +192,16 @@ def _counted(healthy: Sequence[Healthy]) -> Counter[str]:
 
 
 class Kept:
-    """Outcomes of earlier invocations, one file each."""
+    """Outcomes of earlier invocations, one file each, and beside it the run's series, spans and report."""
 
     def __init__(self) -> None:
-        self._folder = Settings().runs_dir / "proof" / "faults"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder = Settings().runs_dir / "proof" / "faults"
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, name: str, outcome: Row | Healthy, run_dir: Path) -> None:
         """The outcome, and of the run what it takes to judge it again."""
-        (self._folder / f"{name}.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-        kept = self._folder / name
+        (self.folder / f"{name}.json").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        kept = self.folder / name
         shutil.rmtree(kept, ignore_errors=True)
         if (run_dir / "report.json").exists():
             shutil.copytree(run_dir / "metrics", kept / "metrics")
@@ -217,7 +217,7 @@ class Kept:
         return [Healthy(**run) for run in found if run]
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        path = self._folder / f"{name}.json"
+        path = self.folder / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 

@@ -13,7 +13,12 @@ def machine() -> str:
 
 def today() -> str:
     """The UTC day."""
-    return f"{datetime.now(UTC):%Y-%m-%d}"
+    return day_of(datetime.now(UTC))
+
+
+def day_of(moment: datetime) -> str:
+    """Its UTC day."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
 
 
 def cell(text: str) -> str:

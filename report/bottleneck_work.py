@@ -1,0 +1,105 @@
+"""Where the requests were, step by step: what every timer's total grew by between two looks at it.
+
+The growth of a timer's seconds, by the seconds that passed, is how many were there on average; by the growth of its
+count it is how long one of them took (Little's law, which asks nothing of how they arrive).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from report.store import Collected
+from report.windows import Span
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+Bits = np.ndarray[Any, np.dtype[np.bool_]]
+"""One for each step."""
+
+
+@dataclass(frozen=True)
+class Timer:
+    """What each step added to a timer: its count and its seconds."""
+
+    count: Values
+    seconds: Values
+
+    @property
+    def each(self) -> Values:
+        """Mean seconds of one in each step; 0 where there was none."""
+        return np.where(self.count > 0, self.seconds / np.maximum(1.0, self.count), 0.0)
+
+
+class Work:
+    """The collected totals on one grid of steps; step k ends at `moment(k)` and holds what was added since k - 1.
+
+    A figure is scraped after what it counts has happened: a step's work was done in it, or at most one scrape before.
+    """
+
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
+        self.step_s = collected.step_s
+        window = collected.window
+        self.steps = int((window.ended - window.started).total_seconds() / self.step_s + 1e-9) + 1
+
+    def moment(self, step: int) -> datetime:
+        """The step's end."""
+        return self._collected.window.started + timedelta(seconds=step * self.step_s)
+
+    def within(self, span: Span) -> Bits:
+        """The steps that hold the span's work: those that end in it, and the next one."""
+        ends = np.arange(self.steps) * self.step_s + self._collected.window.started.timestamp()
+        return (ends > span.started.timestamp()) & (ends < span.ended.timestamp() + self.step_s)
+
+    def gauge(self, series: str) -> dict[tuple[str, ...], Values]:
+        """Labels' values -> the figure at each step's end; NaN where there is none."""
+        lines = self._collected.lines(series)
+        return {_owner_first(line.labels): self._placed(line.times_ms, line.values) for line in lines}
+
+    def added(self, series: str) -> dict[tuple[str, ...], Values]:
+        """Labels' values -> what each step added to the total; 0 where nothing is known."""
+        return {labels: _growth(total) for labels, total in self.gauge(series).items()}
+
+    def timers(self, name: str) -> dict[tuple[str, ...], Timer]:
+        """Labels' values -> the timer whose totals are `<name>_total` and `<name>_seconds`."""
+        counts, seconds = self.added(f"{name}_total"), self.added(f"{name}_seconds")
+        return {labels: Timer(counts[labels], seconds[labels]) for labels in seconds if labels in counts}
+
+    def _placed(self, times_ms: np.ndarray[Any, Any], values: Values) -> Values:
+        grid = np.full(self.steps, np.nan)
+        start_ms = self._collected.window.started.timestamp() * 1000
+        index = np.rint((times_ms - start_ms) / (self.step_s * 1000)).astype(int)
+        inside = (index >= 0) & (index < self.steps)
+        grid[index[inside]] = values[inside]
+        return grid
+
+
+_DETAILS = ("pool", "client_name", "name", "status", "httpStatusCode", "topic")
+"""Labels that stand beside the one that names the service (which the target's profile chooses) or consumer group."""
+
+
+def _owner_first(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(labels[name] for name in sorted(labels, key=lambda name: (name in _DETAILS, name)))
+
+
+def _growth(total: Values) -> Values:
+    """What each step added: a total that falls began anew at 0, one that appears later was 0 before."""
+    known = total.copy()
+    gaps = np.isnan(known)
+    if gaps.all():
+        return np.zeros_like(known)
+    first = int(np.argmin(gaps))
+    before = np.maximum.accumulate(np.where(gaps, -1, np.arange(len(known))))
+    known = np.where(before >= 0, known[np.maximum(before, 0)], known[first] if first == 0 else 0.0)
+    grown = np.diff(known, prepend=known[0])
+    return np.where(grown < 0, known, grown)
+
+
+def total(each: Iterable[Values]) -> Values:
+    """Their sum, step by step; 0 where there are none."""
+    added = list(each)
+    return np.sum(added, axis=0) if added else np.zeros(1)
