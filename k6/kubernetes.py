@@ -44,14 +44,16 @@ def manifests(request: ScenarioRequest) -> list[dict[str, Any]]:
 
     ConfigError when the load does not fit k6 or the target, or the profile's addresses are this machine's.
     """
-    _require_cluster_address(request)
+    plan = plan_document(request)
+    _require_cluster_addresses(request, plan["routes"])
     name = f"{scenario_name(request.scenario)}-{request.run_id.rsplit('-', 1)[-1]}"
     scripts = {_key(path): path.read_text(encoding="utf-8") for path in _scripts()}
-    plan = json.dumps(plan_document(request), ensure_ascii=False)
     labels = {"app.kubernetes.io/managed-by": "perf-suite", "perf-suite/run-id": request.run_id}
     return [
         _document("v1", "ConfigMap", f"{name}-scripts", labels, data=scripts),
-        _document("v1", "Secret", f"{name}-plan", labels, stringData={"plan.json": plan}),
+        _document(
+            "v1", "Secret", f"{name}-plan", labels, stringData={"plan.json": json.dumps(plan, ensure_ascii=False)}
+        ),
         _document("k6.io/v1alpha1", "TestRun", name, labels, spec=_spec(request, name)),
     ]
 
@@ -120,14 +122,14 @@ def _item(path: Path) -> dict[str, str]:
     return {"key": _key(path), "path": _relative(path)}
 
 
-def _require_cluster_address(request: ScenarioRequest) -> None:
-    address = request.profile.base_url
-    if any(own in address for own in ("127.0.0.1", "localhost", "[::1]")):
-        raise ConfigError(
-            f"{address} is this machine's own: in a pod it would be the pod itself",
-            where=f"target '{request.profile.name}', addresses.{request.profile.entry}",
-            cure="Give a profile whose addresses are those of the cluster's services (docs/scale.md).",
-        )
+def _require_cluster_addresses(request: ScenarioRequest, routes: Mapping[str, Mapping[str, str]]) -> None:
+    for address in sorted({route["base_url"] for route in routes.values()}):
+        if any(own in address for own in ("127.0.0.1", "localhost", "[::1]")):
+            raise ConfigError(
+                f"{address} is this machine's own: in a pod it would be the pod itself",
+                where=f"target '{request.profile.name}', addresses",
+                cure="Give a profile whose addresses are those of the cluster's services (docs/scale.md).",
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

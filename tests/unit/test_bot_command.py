@@ -45,12 +45,15 @@ class TestRefusals:
             ),
             pytest.param(
                 ["--bootstrap-servers", "192.0.2.1:9092"],
-                "is not this machine",
-                "Load goes to this machine",
+                "'192.0.2.1:9092' is not allowed",
+                "Load goes only to what `allow` of the profile names",
                 id="elsewhere",
             ),
             pytest.param(
-                ["--bootstrap-servers", f"{UNUSED_PORT},192.0.2.1:9092"], "'192.0.2.1'", "127.0.0.1", id="one elsewhere"
+                ["--bootstrap-servers", f"{UNUSED_PORT},192.0.2.1:9092"],
+                "'192.0.2.1:9092'",
+                "127.0.0.1",
+                id="one elsewhere",
             ),
             pytest.param(["--bootstrap-servers", "localhost"], "names no port", "Give host:port", id="no port"),
             pytest.param(["--bootstrap-servers", ","], "no Kafka broker was given", "Give host:port", id="no broker"),

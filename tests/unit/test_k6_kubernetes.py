@@ -61,7 +61,7 @@ class TestManifests:
         scripts, secret, run = documents(capsys, "--target", str(profile), "--load", "design")
         plan = json.loads(secret["stringData"]["plan.json"])
         assert plan["load"]["rate_per_s"] == 500  # design 4.3 B
-        assert plan["base_url"] == "http://api-gateway.shop.svc:8080"
+        assert {route["base_url"] for route in plan["routes"].values()} == {"http://api-gateway.shop.svc:8080"}
         assert plan["users"]["password"] not in yaml.safe_dump_all([scripts, run])
         environment = {row["name"]: row["value"] for row in run["spec"]["runner"]["env"]}
         mount = next(row for row in run["spec"]["runner"]["volumeMounts"] if row["name"] == "plan")
