@@ -12,6 +12,7 @@ from pathlib import Path
 
 from docs.dashboards import dashboards_page
 from docs.design_map import corrections_page, map_page
+from docs.guard import guard_page
 from docs.reference import checks_page, glossary_page, loads_page, settings_page, target_schema
 
 FOLDER = Path(__file__).parent
@@ -22,6 +23,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "dashboards.md": dashboards_page,
     "design-map.md": map_page,
     "glossary.md": glossary_page,
+    "guard.md": guard_page,
     "loads.md": loads_page,
     "settings.md": settings_page,
     "target-schema.json": target_schema,
