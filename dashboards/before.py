@@ -11,7 +11,6 @@ from targets.model import Metrics
 
 BY_THE_LOAD = (K6, "kafka_bot_")
 """Metrics that are there only once the load runs."""
-THERE = "its series are there"
 
 
 def empty_panels(
@@ -29,8 +28,7 @@ def empty_panels(
         for target, answer in zip(panel.targets, engine.ask_now(panel, at).targets, strict=True):
             if answer.state is not State.EMPTY:
                 continue
-            cause = answer.error or engine.missing(target, at)
-            titles = causes.setdefault(cause, [])
-            if not cause.startswith(THERE) and panel.title not in titles:
-                titles.append(panel.title)
-    return {cause: titles for cause, titles in causes.items() if titles}
+            cause = answer.error or engine.never_fed(target, at)
+            if cause and panel.title not in causes.setdefault(cause, []):
+                causes[cause].append(panel.title)
+    return causes

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import VerificationError
-from dashboards.missing import why_missing
+from dashboards.missing import never_fed, why_missing
 from dashboards.model import Panel, Target
 from dashboards.prometheus import Labels, Prometheus, RawSeries
 from dashboards.variables import SCRAPE_S, choose, fill
@@ -103,6 +103,13 @@ class Engine:
         """Why `target` has no data at unix time `at`: the metric or label that is missing, and who would give it."""
         try:
             return why_missing(self.prometheus, self._filled(target, self._scrape_s), at)
+        except VerificationError as error:
+            return error.what
+
+    def never_fed(self, target: Target, at: float) -> str:
+        """What `target` needs and no load will bring, at unix time `at`; "" where it only has nothing to say yet."""
+        try:
+            return never_fed(self.prometheus, self._filled(target, self._scrape_s), at)
         except VerificationError as error:
             return error.what
 

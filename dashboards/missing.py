@@ -14,6 +14,7 @@ from dashboards.variables import SCRAPE_S, choose, fill
 from targets.model import Metrics
 
 K6 = "k6_"
+RULES = "job:"
 K6_DURATIONS = "k6_http_req_duration_seconds"
 """k6's native histogram of answer times."""
 
@@ -38,7 +39,7 @@ SOURCES = (
         "did k6 run, and does Prometheus run with --web.enable-remote-write-receiver and "
         "--enable-feature=native-histograms?",
     ),
-    Source("job:", "the recording rules", "does Prometheus load infra/prometheus/rules.yml?"),
+    Source(RULES, "the recording rules", "does Prometheus load infra/prometheus/rules.yml?"),
     Source("container_", "cAdvisor", _UP),
     Source("machine_", "cAdvisor", _UP),
     Source("mysql_", "mysqld_exporter, whose database account the exporters phase makes", "is mysql_up 1?"),
@@ -62,6 +63,24 @@ def why_missing(prometheus: Prometheus, expr: str, at: float) -> str:
     """One sentence a series that `expr` needs and does not find at unix time `at`; VerificationError as Prometheus."""
     causes = list(dict.fromkeys(cause for each in selectors(expr) if (cause := _cause(prometheus, each, at))))
     return "; ".join(causes) or _no_samples(expr)
+
+
+def never_fed(prometheus: Prometheus, expr: str, at: float) -> str:
+    """As `why_missing`, but of metrics alone of which no series fits: what a load will not bring; "" where it may.
+
+    Without any 5xx the selector of errors finds nothing, and nothing is wrong. A recording rule beside others that have
+    series has nothing to say yet.
+    """
+    of_metric: dict[str, list[Selector]] = {}
+    for each in selectors(expr):
+        of_metric.setdefault(each.metric, []).append(each)
+    lacking = [own[0] for own in of_metric.values() if not any(prometheus.count(str(each), at) for each in own)]
+    causes = [_cause(prometheus, each, at) for each in lacking if not _is_a_rule_to_come(prometheus, each.metric, at)]
+    return "; ".join(dict.fromkeys(filter(None, causes)))
+
+
+def _is_a_rule_to_come(prometheus: Prometheus, metric: str, at: float) -> bool:
+    return metric.startswith(RULES) and bool(prometheus.count(f'{{__name__=~"{RULES}.+"}}', at))
 
 
 def source(metric: str) -> Source:
@@ -144,7 +163,7 @@ def _unmatched(prometheus: Prometheus, selector: Selector, at: float) -> Iterato
 def _other_dialect(prometheus: Prometheus, metric: str, label: str, matcher: str, at: float) -> str:
     """Where another label holds what was asked for, the key of the target profile that names the label."""
     asked = matcher.removeprefix(label)
-    if asked.startswith("!") or metric.startswith((K6, "job:")):
+    if asked.startswith("!") or metric.startswith((K6, RULES)):
         return ""
     others = [each for each in prometheus.label_names(metric, at) if each not in (label, "__name__")]
     fitting = [each for each in others if prometheus.count(f"{metric}{{{each}{asked}}}", at)]

@@ -18,9 +18,9 @@ from core.http import http_client
 from core.ports import EXPORTERS, STORES, Endpoints, ServiceId
 from core.rundir import utc_now
 from core.words import Verdict
-from dashboards.before import THERE, empty_panels
+from dashboards.before import empty_panels
 from dashboards.engine import Engine
-from dashboards.missing import why_missing
+from dashboards.missing import never_fed
 from dashboards.pages import all_panels
 from dashboards.prometheus import Prometheus
 from infra.external.proofs import prometheus_version, proven
@@ -78,7 +78,7 @@ def doctor_check(findings: list[Finding]) -> Check:
     good = f"{len(findings) - len(wrong)} of {len(findings)} parts are as the profile says"
     lacking = [finding for finding in wrong if finding.state is State.LACKS]
     said = "; ".join(f"{finding.state} {finding}" for finding in lacking or wrong)
-    parts = {finding.part: f"{finding.state}: {finding.seen}" for finding in findings}
+    parts = [f"{finding.state} {finding}" for finding in findings]
     verdict = Verdict.ERROR if lacking else Verdict.PASS
     return check("doctor", verdict, f"{good}; {said}" if said else good, parts=parts)
 
@@ -208,8 +208,7 @@ def _gates(patient: Patient, prometheus: Prometheus) -> Iterator[Finding]:
     now = utc_now().timestamp()
 
     def why(query: str) -> str:
-        cause = "" if prometheus.instant(query, now) else why_missing(prometheus, query, now)
-        return "" if cause.startswith(THERE) else cause
+        return "" if prometheus.instant(query, now) else never_fed(prometheus, query, now)
 
     causes = gates_without_data(patient.profile, patient.gates, why)
     if not causes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.findings import Finding, State, lacks, ok, warns
 from core.words import Verdict
 from dashboards.before import empty_panels
 from dashboards.engine import Engine, PanelAnswer, Series, TargetAnswer
+from dashboards.missing import never_fed
 from dashboards.model import Kind, Panel, Target
 from dashboards.prometheus import Prometheus
 from report.before import gates_without_data
@@ -53,7 +55,7 @@ class TestCheck:
         found = doctor_check([ok("a", "fine"), warns("panels", "no data for X", "")])
         assert found.verdict is Verdict.PASS
         assert "warns panels: no data for X" in found.observed
-        assert found.evidence["parts"]["a"] == "ok: fine"
+        assert found.evidence["parts"] == ["ok a: fine", "warns panels: no data for X"]
 
 
 class TestStack:
@@ -76,6 +78,55 @@ class TestSeries:
 
     def test_are_not_asked_for_where_no_prometheus_is_named(self) -> None:
         assert list(prometheus_findings(patient(named()))) == []
+
+
+def told(now_s: float, series: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict[str, Answer]:
+    """A Prometheus 2.42 that answers every query with `series`."""
+    vector = {"status": "success", "data": {"resultType": "vector", "result": series}}
+    return {
+        "GET /api/v1/query": Answer({"status": "success", "data": {"result": [now_s, str(now_s)]}}),
+        "POST /api/v1/query": Answer(vector),
+        "GET /api/v1/targets": Answer({"data": {"activeTargets": targets}}),
+        "GET /api/v1/status/buildinfo": Answer({"data": {"version": "2.42.0+ds"}}),
+    }
+
+
+def seen_by_prometheus(answers: dict[str, Answer]) -> dict[str, Finding]:
+    with canned(answers, otherwise=Answer({"status": "error"}, 404)) as server:
+        found = prometheus_findings(patient(named(prometheus=f"http://{server.address}")))
+        return {finding.part: finding for finding in found}
+
+
+class TestWhatPrometheusSees:
+    OPEN = {"metric": {"name": "auth", "state": "open", "__name__": "x"}, "value": [0, "1"]}
+
+    def test_is_a_breaker_that_is_open(self) -> None:
+        found = seen_by_prometheus(told(time.time(), [self.OPEN], []))
+        assert found["circuit breakers"].state is State.LACKS
+        assert found["circuit breakers"].seen == "auth is open"
+
+    def test_is_its_own_clock(self) -> None:
+        assert seen_by_prometheus(told(time.time() - 90, [], []))["prometheus clock"].state is State.LACKS
+
+    def test_is_no_breaker_where_the_platform_has_none(self) -> None:
+        assert "circuit breakers" not in seen_by_prometheus(told(time.time(), [], []))
+
+    def test_is_a_scrape_that_it_refuses_and_the_version_that_would_not(self) -> None:
+        row = {
+            "labels": {"job": "shop", "application": "shopping-service"},
+            "scrapeUrl": "http://127.0.0.1:8083/actuator/prometheus",
+            "health": "down",
+            "lastError": "invalid exemplar",
+        }
+        scrapes = seen_by_prometheus(told(time.time(), [], [row]))["scrapes"]
+        assert scrapes.state is State.WARNS
+        assert scrapes.seen == "shop is down (invalid exemplar)"
+        assert "2.43 or newer" in scrapes.cure
+
+    def test_is_which_gates_and_panels_will_have_no_data(self) -> None:
+        found = seen_by_prometheus(told(time.time(), [], []))
+        assert "will be NO_DATA" in found["gates"].seen
+        assert "has no series" in found["panels"].seen
 
 
 class TestTopic:
@@ -110,7 +161,7 @@ class Scripted(Engine):
         rows = [TargetAnswer(each.expr, () if each.expr in self._causes else lines) for each in panel.targets]
         return PanelAnswer(panel, tuple(rows))
 
-    def missing(self, target: Target, at: float) -> str:
+    def never_fed(self, target: Target, at: float) -> str:
         return self._causes[target.expr]
 
 
@@ -135,7 +186,34 @@ class TestPanelsBeforeAnyLoad:
         assert self.empty({"mysql_up": "no mysql"}, panel("Up", "mysql_up"), absent=("mysql_",)) == {}
 
     def test_that_have_nothing_to_say_yet_are_no_cause(self) -> None:
-        assert self.empty({"a": "its series are there, but give no number"}, panel("One", "a")) == {}
+        assert self.empty({"a": ""}, panel("One", "a")) == {}
+
+
+class FewSeries(Prometheus):
+    """Knows how many series fit each of these selectors, by their beginning; of any other none."""
+
+    def __init__(self, *known: str) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self._known = known
+
+    def count(self, selector: str, at: float) -> int:
+        return int(selector.startswith(self._known)) if self._known else 0
+
+    def label_values(self, label: str, selector: str, at: float) -> list[str]:
+        return []
+
+
+class TestWhatNoLoadWillBring:
+    def test_is_a_metric_without_any_series(self) -> None:
+        assert "x_total has no series" in never_fed(FewSeries(), "rate(x_total[1m])", 0.0)
+
+    def test_is_not_an_error_that_nobody_made_yet(self) -> None:
+        ratio = '(rate(x_total{status=~"5.."}[1m]) or rate(x_total{}[1m]) * 0) / rate(x_total{}[1m])'
+        assert never_fed(FewSeries("x_total{}"), ratio, 0.0) == ""
+
+    def test_is_a_recording_rule_only_where_no_other_has_series(self) -> None:
+        assert never_fed(FewSeries('{__name__=~"job:'), "job:p95", 0.0) == ""
+        assert "does Prometheus load" in never_fed(FewSeries(), "job:p95", 0.0)
 
 
 class TestGatesBeforeAnyLoad:
