@@ -41,19 +41,19 @@ def fetch_json(client: httpx.Client, url: str, cure: str = "", **request: Any) -
     return json_of(fetch(client, "GET", url, cure, **request))
 
 
-def json_of(answer: httpx.Response) -> Any:
-    """The body of a good answer as JSON; TargetError with what it was instead."""
-    require_good(answer)
+def json_of(answer: httpx.Response, secret: str = "") -> Any:
+    """The body of a good answer as JSON; TargetError with what it was instead, but never with `secret` in it."""
+    require_good(answer, secret)
     try:
         return orjson.loads(answer.content)
     except orjson.JSONDecodeError as error:
-        what = f"answered {answer.status_code}, but no JSON: {_beginning(answer)}"
+        what = f"answered {answer.status_code}, but no JSON: {_beginning(answer, secret)}"
         raise TargetError(what, where=_where(answer), cure="Is it the right service and path?") from error
 
 
-def require_good(answer: httpx.Response) -> None:
-    """TargetError for a redirect, a page of HTML and every status but 2xx."""
-    problem = _problem(answer)
+def require_good(answer: httpx.Response, secret: str = "") -> None:
+    """TargetError for a redirect, a page of HTML and every status but 2xx, without `secret`, which it may repeat."""
+    problem = _problem(answer, secret)
     if problem:
         raise TargetError(problem[0], where=_where(answer), cure=problem[1])
 
@@ -63,7 +63,7 @@ def is_page(answer: httpx.Response) -> bool:
     return "html" in answer.headers.get("content-type", "") or answer.text.lstrip()[:1] == "<"
 
 
-def _problem(answer: httpx.Response) -> tuple[str, str] | None:
+def _problem(answer: httpx.Response, secret: str) -> tuple[str, str] | None:
     """What is wrong and its cure; None for a good answer."""
     status = answer.status_code
     if answer.has_redirect_location:
@@ -74,7 +74,7 @@ def _problem(answer: httpx.Response) -> tuple[str, str] | None:
     if answer.is_success:
         return None
     cure = _CURES.get(status, "Its log says why." if status >= 500 else "See what it expects at this path.")
-    return f"answered {status} {_beginning(answer)}".rstrip(), cure
+    return f"answered {status} {_beginning(answer, secret)}".rstrip(), cure
 
 
 def _silence(error: httpx.HTTPError) -> tuple[str, str]:
@@ -92,8 +92,9 @@ def _silence(error: httpx.HTTPError) -> tuple[str, str]:
     return f"does not answer: {error or type(error).__name__}", ""
 
 
-def _beginning(answer: httpx.Response) -> str:
-    return " ".join(answer.text.split())[:SAID_AT_MOST]
+def _beginning(answer: httpx.Response, secret: str) -> str:
+    text = answer.text.replace(secret, "***") if secret else answer.text
+    return " ".join(text.split())[:SAID_AT_MOST]
 
 
 def _where(answer: httpx.Response) -> str:

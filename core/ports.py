@@ -35,6 +35,13 @@ EXPORTERS = (
     ServiceId.REDIS_EXPORTER,
     ServiceId.KAFKA_EXPORTER,
 )
+OWN_METRIC: Mapping[ServiceId, str] = {
+    ServiceId.CADVISOR: "container_cpu_usage_seconds_total",
+    ServiceId.MYSQL_EXPORTER: "mysql_up",
+    ServiceId.REDIS_EXPORTER: "redis_up",
+    ServiceId.KAFKA_EXPORTER: "kafka_brokers",
+}
+"""What only this exporter gives."""
 STORES = (ServiceId.MYSQL, ServiceId.REDIS, ServiceId.KAFKA, ServiceId.ELASTICSEARCH)
 PORTAL = (
     ServiceId.AUTH,
@@ -68,6 +75,11 @@ DEFAULT_PORTS: Mapping[ServiceId, int] = {
     ServiceId.NOTIFICATION: 8084,
     ServiceId.KAFKA_BOT: 8000,
 }
+
+
+def metric_prefix(exporter: ServiceId) -> str:
+    """How the names of all that the exporter is there for begin: `mysql_`."""
+    return f"{OWN_METRIC[exporter].partition('_')[0]}_"
 
 
 class Endpoints(dict[ServiceId, str]):

@@ -9,6 +9,9 @@ import orjson
 
 MISSING = object()
 SHOWN_KEYS = 8
+TOKENS = ("token", "accesstoken", "idtoken", "jwt")
+LIFETIMES = ("expiresin", "expiresins", "expires", "lifetime", "ttl")
+"""Keys under which logins answer with a token and its lifetime, for `paths_of_keys`."""
 WHOLE = "@this"
 """The path of the whole body, as k6 reads paths."""
 
@@ -28,7 +31,7 @@ def value_at(body: Any, path: str) -> Any:
 
 
 def said_instead(body: Any, path: str) -> str:
-    """What is at the deepest part of `path` that exists."""
+    """What is at the deepest part of `path` that exists; of a text only that it is one, for it may be a token."""
     known: list[str] = []
     for key in path.split("."):
         if value_at(body, ".".join([*known, key])) is MISSING:
@@ -65,4 +68,4 @@ def _described(value: Any) -> str:
         return f"has {keys}" if keys else "is empty"
     if isinstance(value, list):
         return f"is a list of {len(value)}"
-    return f"is {str(value)[:40]!r}"
+    return "is empty" if value is None else "is a text" if isinstance(value, str) else f"is {value}"

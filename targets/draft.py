@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from core.ports import ServiceId
+from core.ports import EXPORTERS, loopback_endpoints
 from targets.metrics_look import Seen
 from targets.model import RouteName
 from targets.openapi import Operation, Paging, Told
@@ -22,12 +22,6 @@ GUESSES = {
 }
 """Without these routes no scenario runs."""
 BUCKETS = "Spring: management.metrics.distribution.percentiles-histogram.http.server.requests=true"
-EXPORTER_PORTS = {
-    ServiceId.CADVISOR: 8888,
-    ServiceId.MYSQL_EXPORTER: 9104,
-    ServiceId.REDIS_EXPORTER: 9121,
-    ServiceId.KAFKA_EXPORTER: 9308,
-}
 
 
 def draft(name: str, told: Told, seen: Seen, allow: tuple[str, ...], schema: str) -> str:
@@ -71,13 +65,9 @@ def _addresses(told: Told, seen: Seen) -> Iterator[str]:
     yield "  # zipkin: http://127.0.0.1:9411 # traces are read back where it is named"
     yield "  # elasticsearch: http://127.0.0.1:9200 # Zipkin's storage"
     yield "  # kafka: tcp://127.0.0.1:9092 # the bot's phase"
-    for service, port in EXPORTER_PORTS.items():
-        known = (
-            f"{seen.exporters[service]} # as Prometheus reaches it"
-            if service in seen.exporters
-            else f"127.0.0.1:{port}"
-        )
-        yield f"  # {service}: http://{known}"
+    for service, usual in loopback_endpoints().items():
+        if service in EXPORTERS:
+            yield f"  # {service}: http://{seen.exporters.get(service, usual)} # as Prometheus reaches it"
 
 
 def _routes(told: Told) -> Iterator[str]:

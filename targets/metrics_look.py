@@ -12,7 +12,7 @@ import httpx
 
 from core.answers import fetch_json
 from core.http import http_client
-from core.ports import ServiceId
+from core.ports import OWN_METRIC, ServiceId
 from targets.guard import require_allowed
 
 FAMILIES = ("http_server_requests_seconds", "http_request_duration_seconds", "http_server_request_duration_seconds")
@@ -21,12 +21,6 @@ SERVICE_LABELS = ("application", "service", "app", "service_name", "job", "conta
 """Labels that may name a service, the most telling first."""
 CONTAINER_LABELS = ("name", "container_label_com_docker_compose_service", "container", "pod")
 MEMORY = ("process_resident_memory_bytes", "jvm_memory_used_bytes")
-EXPORTED = {
-    ServiceId.MYSQL_EXPORTER: "mysql_up",
-    ServiceId.REDIS_EXPORTER: "redis_up",
-    ServiceId.KAFKA_EXPORTER: "kafka_brokers",
-    ServiceId.CADVISOR: "cadvisor_version_info",
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def look_at_prometheus(url: str) -> Seen:
             has_buckets=bool(family and ask.labels(f"{family}_bucket")),
             container_label=_first_label(ask.labels("container_cpu_usage_seconds_total"), CONTAINER_LABELS),
             memory=next((each for each in MEMORY if ask.labels(each)), None),
-            exporters={service: address for service, metric in EXPORTED.items() if (address := ask.address(metric))},
+            exporters={service: address for service, metric in OWN_METRIC.items() if (address := ask.address(metric))},
         )
 
 

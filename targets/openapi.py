@@ -17,14 +17,12 @@ import yaml
 from core.answers import fetch, require_good
 from core.errors import ConfigError
 from core.http import http_client
-from targets.bodies import paths_of_keys, paths_of_lists, value_at
+from targets.bodies import LIFETIMES, TOKENS, paths_of_keys, paths_of_lists, value_at
 from targets.guard import require_allowed
 from targets.model import RouteName
 
 DEEPEST = 8
 """How far a schema is followed: one may hold itself."""
-TOKENS = ("token", "accesstoken", "idtoken", "jwt")
-LIFETIMES = ("expiresin", "expiresins", "expires", "lifetime", "ttl")
 TOTALS = ("total", "totalelements", "totalcount", "totalhits", "totalitems", "count")
 IDS = ("id", "uuid", "_id", "slug", "sku")
 PAGES = ("page", "pagenumber", "pageindex", "p")

@@ -73,7 +73,8 @@ class PlainAdapter:
 
     def _signed_in(self, email: str, password: str) -> LoadUser:
         route = self._profile.routes[RouteName.LOGIN]
-        body = self._ask(route.method, route.path, json={"email": email, "password": password})
+        given = {"email": email, "password": password}
+        body = self._ask(route.method, route.path, secret=password, json=given)
         token = value_at(body, self._profile.responses.token)
         if not isinstance(token, str):
             raise TargetError(
@@ -110,9 +111,9 @@ class PlainAdapter:
         user = self._signed_in(users.email, users.password.get_secret_value())
         return {"Authorization": f"Bearer {user.token}"}
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def _ask(self, method: str, path: str, secret: str = "", **request: Any) -> Any:
         with http_client() as client:
-            return json_of(fetch(client, method, self._profile.base_url + path, "Start the target.", **request))
+            return json_of(fetch(client, method, self._profile.base_url + path, "Start the target.", **request), secret)
 
 
 def _number(body: Any, page: ItemPage) -> int:

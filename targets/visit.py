@@ -18,7 +18,7 @@ from core.answers import fetch, is_page, json_of, require_good
 from core.errors import TargetError
 from core.findings import Finding, lacks, lacks_by, ok, unseen
 from core.http import http_client
-from targets.bodies import MISSING, paths_of_keys, paths_of_lists, said_instead, value_at
+from targets.bodies import LIFETIMES, MISSING, TOKENS, paths_of_keys, paths_of_lists, said_instead, value_at
 from targets.guard import refuse_unless_allowed
 from targets.limits import TOO_MANY_REQUESTS, clock_finding, limiter_finding
 from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, ItemPage, Profile, RouteName
@@ -28,7 +28,6 @@ BURST = 10
 REQUESTS_AT_MOST = 1 + 2 + (len(RouteName) - 1) + BURST
 """A knock, two logins, every other route once, and the burst."""
 ANSWER_S = 10.0
-TOKENS = ("token", "accesstoken", "idtoken", "jwt")
 LISTS = {
     RouteName.PRODUCT_LIST: ("products", RouteName.PRODUCT_DETAIL),
     RouteName.POST_LIST: ("posts", RouteName.POST_DETAIL),
@@ -97,8 +96,7 @@ class _Visit:
         """Any answer will do here: what it says is looked at by the routes."""
         cure = "Start the target, or correct `addresses` in the profile."
         answer = fetch(self._client, "HEAD", self._profile.base_url + "/", cure)
-        if "date" in answer.headers:
-            self._skew_s = (parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)).total_seconds()
+        self._skew_s = _skew_s(answer.headers.get("date", ""))
 
     # -- who may come in -----------------------------------------------------------------------------
 
@@ -126,7 +124,7 @@ class _Visit:
             answer = fetch(self._client, route.method, self._profile.base_url + route.path, json=body)
             if answer.status_code == TOO_MANY_REQUESTS:
                 return lacks(refused, "answered 429", "Its limiter or its login lock refuses: wait, then look again.")
-            return json_of(answer)
+            return json_of(answer, password)
         except TargetError as error:
             unknown = error.what.startswith("answered 4") and "HTML" not in error.what
             return lacks(refused, f"{error.what} ({error.where})", USERS_CURE if unknown else error.cure)
@@ -140,7 +138,7 @@ class _Visit:
             return lacks("login", f"no token at {responses.token}: {said_instead(body, responses.token)}", cure)
         self._headers = {"Authorization": f"Bearer {token}"}
         if not isinstance(lifetime, int | float) or lifetime <= 0:
-            like = next(paths_of_keys(body, ("expiresin", "expiresins", "lifetime")), "'!900' (seconds), a constant")
+            like = next(paths_of_keys(body, LIFETIMES), "'!900' (seconds), a constant")
             seen = f"no lifetime at {responses.token_lifetime_s}: {said_instead(body, responses.token_lifetime_s)}"
             return lacks("login", seen, f"Set responses.token_lifetime_s: {like}")
         return ok("login", f"{self._profile.users.email} got a token for {lifetime:.0f} s")
@@ -258,10 +256,21 @@ class _Visit:
         route = self._reads[0]
         page: ItemPage = getattr(self._profile.responses, LISTS[route][0])
         params = {page.page_parameter: str(page.first_page), page.size_parameter: str(page.size)}
-        answers = [self._ask(route, params=params) for _ in range(BURST)]
+        try:
+            answers = [self._ask(route, params=params) for _ in range(BURST)]
+        except TargetError as error:
+            return lacks_by("limiter", error)
         return limiter_finding(answers, self._profile.limiter.way if self._profile.limiter else None)
 
     def _ask(self, route: RouteName, id: str = "", **request: Any) -> httpx.Response:
         sent = self._profile.routes[route]
         url = self._profile.base_url + sent.path.replace("{id}", id)
         return fetch(self._client, sent.method, url, headers=self._headers, **request)
+
+
+def _skew_s(date: str) -> float | None:
+    """How far a Date header is ahead of this machine's clock; None for what is none."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None

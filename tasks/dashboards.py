@@ -8,7 +8,7 @@ from contextlib import closing
 
 from core.checks import SCENARIOS, Check, check
 from core.errors import ConfigError
-from core.ports import EXPORTERS, ServiceId
+from core.ports import EXPORTERS, ServiceId, metric_prefix
 from core.settings import Settings
 from core.words import Verdict
 from dashboards.grafana import Grafana
@@ -22,13 +22,6 @@ from tasks.run import Run
 from tasks.step import step
 
 log = logging.getLogger("suite")
-EXPORTED = {
-    ServiceId.CADVISOR: "container_",
-    ServiceId.MYSQL_EXPORTER: "mysql_",
-    ServiceId.REDIS_EXPORTER: "redis_",
-    ServiceId.KAFKA_EXPORTER: "kafka_",
-}
-"""How the names of an exporter's metrics begin."""
 OWN_SCENARIO = "b"
 OWN_LOAD_S = 30.0
 """Phase 4 alone puts 30 s of scenario B on the target (architecture.md, "How a run flows")."""
@@ -78,7 +71,7 @@ def dashboard_live(run: Run) -> Check:
 
 def _fed(run: Run, samples: Samples) -> Samples:
     """What is shown of exporters that the profile does not name is not claimed."""
-    unnamed = [EXPORTED[exporter] for exporter in EXPORTERS if run.lacks(exporter)]
+    unnamed = [metric_prefix(exporter) for exporter in EXPORTERS if run.lacks(exporter)]
     return without(samples, run.profile.metrics, unnamed)
 
 

@@ -15,7 +15,7 @@ from core.checks import Check, check
 from core.errors import SuiteError, TargetError
 from core.findings import Finding, State, lacks, lacks_by, ok, unseen, warns
 from core.http import http_client
-from core.ports import EXPORTERS, STORES, Endpoints, ServiceId
+from core.ports import EXPORTERS, STORES, Endpoints, ServiceId, metric_prefix
 from core.rundir import utc_now
 from core.words import Verdict
 from dashboards.before import empty_panels
@@ -30,7 +30,6 @@ from report.gate_file import Gate
 from targets.limits import clock_finding
 from targets.model import Profile
 from targets.visit import answers, visit
-from tasks.dashboards import EXPORTED
 from tasks.run import Run
 from tasks.step import step
 
@@ -194,7 +193,7 @@ def _scrapes(patient: Patient) -> Iterator[Finding]:
 
 def _panels(patient: Patient) -> Iterator[Finding]:
     metrics = patient.profile.metrics
-    absent = [EXPORTED[exporter] for exporter in EXPORTERS if not patient.names(exporter)]
+    absent = [metric_prefix(exporter) for exporter in EXPORTERS if not patient.names(exporter)]
     engine = Engine.of(patient.endpoints.url(ServiceId.PROMETHEUS), metrics)
     with closing(engine.prometheus):
         causes = empty_panels(engine, all_panels(metrics), metrics, absent, utc_now().timestamp())

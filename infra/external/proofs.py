@@ -22,7 +22,7 @@ from redis.retry import Retry
 from core.answers import fetch, fetch_json, json_of, require_good
 from core.errors import SetupError, SuiteError
 from core.http import http_client
-from core.ports import EXPORTERS, Endpoints, ServiceId
+from core.ports import EXPORTERS, OWN_METRIC, Endpoints, ServiceId
 from core.waiting import wait_for
 from infra.external.kafka import look_at_cluster
 from infra.prometheus.scrape import metrics_path
@@ -37,13 +37,6 @@ A connection that says nothing would count towards its max_connect_errors.
 """
 NATIVE_WITHOUT_FLAG = (3, 8)
 """From this release on Prometheus takes native histograms by remote write without a flag."""
-OWN_METRICS: Mapping[ServiceId, str] = {
-    ServiceId.CADVISOR: "container_",
-    ServiceId.MYSQL_EXPORTER: "mysql_up",
-    ServiceId.REDIS_EXPORTER: "redis_up",
-    ServiceId.KAFKA_EXPORTER: "kafka_brokers",
-}
-"""What only this exporter gives; their values are judged by check `exporter-metrics`."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +177,10 @@ def _exporter(client: httpx.Client, service: ServiceId, endpoints: Endpoints) ->
     url, cure = endpoints.url(service, metrics_path(service)), f"Start it, or correct addresses.{service}."
     answer = fetch(client, "GET", url, cure)
     require_good(answer)
-    own = OWN_METRICS[service]
+    own = OWN_METRIC[service]
     if not re.search(rf"^{own}", answer.text, re.MULTILINE):
-        raise SetupError(f"gives no {own} metric: it is no {service}", where=url, cure=cure)
-    return Proof(service.value, _version_of(service, answer.text), f"gives {own} metrics")
+        raise SetupError(f"gives no {own}: it is no {service}", where=url, cure=cure)
+    return Proof(service.value, _version_of(service, answer.text), f"gives {own}")
 
 
 def _version_of(service: ServiceId, metrics: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from core.errors import SuiteError
 from core.ports import EXPORTERS, PORTAL, Endpoints, ServiceId
-from core.settings import Settings
+from core.settings import ROOT, Settings
 from infra.backends import open_backend
 from infra.external.proofs import missing_flags, prometheus_version, prove
 from tests.canned import Answer, canned
@@ -74,7 +76,7 @@ class TestAPart:
     def test_is_another_exporter(self) -> None:
         with canned({"GET /metrics": Answer({"go_info": 1})}) as server, pytest.raises(SuiteError) as caught:
             prove(ServiceId.MYSQL_EXPORTER, Endpoints({ServiceId.MYSQL_EXPORTER: server.address}))
-        assert "no mysql_up metric" in caught.value.what
+        assert "gives no mysql_up" in caught.value.what
 
     @pytest.mark.parametrize(
         "service",
@@ -99,6 +101,11 @@ class TestAPart:
 
 
 class TestExternalBackend:
+    def test_loads_nothing_of_the_embedded_stack_also_not_by_what_it_imports(self) -> None:
+        code = "import sys, infra.backends; print([name for name in sys.modules if name.startswith('infra.embedded')])"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
+
     def test_sends_nothing_before_it_is_asked(self, tmp_path: Path) -> None:
         with canned({}) as server:
             named = Endpoints({ServiceId.PROMETHEUS: server.address})

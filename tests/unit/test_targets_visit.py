@@ -139,6 +139,15 @@ class TestWhatLacks:
         said = lacking(part, answers)
         assert [word for word in words if word not in said] == []
 
+    def test_a_refusal_that_repeats_the_password_is_told_without_it(self) -> None:
+        said = lacking("login of loadtest@test.com", {LOGIN: Answer({"input": {"password": "loadtest123"}}, 422)})
+        assert "answered 422" in said
+        assert "loadtest123" not in said
+
+    def test_a_token_at_another_place_is_not_told(self) -> None:
+        wrong = {"data": {"accessToken": {"x": "eyJhbGciOi"}, "token": "eyJhbGciOi"}}
+        assert "eyJ" not in lacking("login", {LOGIN: Answer(wrong)})
+
     def test_a_refusal_with_the_platforms_own_code_comes_from_behind_the_route(self) -> None:
         coupon = f"POST {API}/shopping/coupons/0/issue"
         found, _ = visited({coupon: Answer({"error": {"code": "S601"}}, 404)})
@@ -189,6 +198,12 @@ class TestLimiterAndClock:
     def test_a_clock_is_judged_by_its_skew(self, skew_s: float, state: State) -> None:
         assert clock_finding("target clock", skew_s).state is state
 
+    def test_a_date_that_is_none_is_not_judged(self) -> None:
+        with canned(GOOD, otherwise=Answer({}, 404, {"date": "tomorrow"})) as server:
+            profile = load_profile("portal").at(Endpoints({ServiceId.GATEWAY: server.address}))
+            found = {finding.part: finding for finding in visit(profile, ["d"])}
+        assert found["target clock"].state is State.UNSEEN
+
     def test_the_targets_clock_is_read_from_its_answers(self) -> None:
         late = format_datetime(datetime.now(UTC) - timedelta(minutes=5), usegmt=True)
         with canned(GOOD, otherwise=Answer({}, 404, {"date": late})) as server:
@@ -218,6 +233,7 @@ class TestBodies:
     def test_tell_what_is_there_instead(self) -> None:
         assert said_instead(self.body, "data.content.x") == "data has items, page"
         assert said_instead(self.body, "nothing") == "the body has data, more"
+        assert said_instead({"token": "secret"}, "token.value") == "token is a text"
 
 
 class TestTheVerdict:
