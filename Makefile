@@ -59,6 +59,7 @@ $(BIN)/.installed: requirements.lock
 
 lock: ## resolve requirements-dev.in into requirements.lock (hashes, no index named)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 infra/portal/requirements.in -c requirements.lock -o infra/portal/requirements.txt
 
 format: ## format and mend what ruff can mend
 	@$(BIN)/ruff format $(PACKAGES)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from core.ports import ServiceId
+from core.ports import LOOPBACK, ServiceId
 from infra.mysql.account import ExporterAccount
 
 
@@ -54,6 +54,11 @@ class Backend(Protocol):
 
     def endpoint(self, service: ServiceId) -> str:
         """`host:port` at which this machine reaches the service."""
+
+    @property
+    def bot_address(self) -> str:
+        """Where on this machine the bot serves its metrics, so that the stack's Prometheus reaches it."""
+        return LOOPBACK
 
     def identity(self, service: ServiceId) -> Identity:
         """Which instance runs now."""

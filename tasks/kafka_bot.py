@@ -28,6 +28,7 @@ def run_bot(run: Run) -> BotResult:
         events=run.profile.events,
         steps=run.load.bot,
         engine=run.load.bot_engine,
+        metrics_address=run.backend.bot_address,
         metrics_port=run.endpoints.port(ServiceId.KAFKA_BOT) if not run.lacks(ServiceId.KAFKA_BOT) else BOT_PORT,
     )
     run.bot = run_bot_process(plan, run.directory.path / "bot", run.stop, _say)

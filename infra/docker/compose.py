@@ -57,6 +57,8 @@ class _Cause:
     error: type[SuiteError] = SetupError
 
 
+_PORT_CURE = "Stop what listens there (`docker ps` shows containers), or use `--ports free`."
+
 CAUSES = (
     _Cause(
         r"permission denied while trying to connect to the Docker daemon|dial unix (\S+): connect: permission denied",
@@ -74,10 +76,14 @@ CAUSES = (
         "Install docker compose v2 (package docker-compose-plugin, part of Docker Desktop).",
     ),
     _Cause(
-        r"(\S*:\d+)\S*:? (?:failed: port is already allocated|bind: address already in use)"
-        r"|[Pp]orts? (?:is|are) (?:already allocated|not available)|address already in use",
+        r"(?:TCP|for|tcp4?|tcp6) (\S+:\d+).*(?:port is already allocated|address already in use)",
         "a port that is to be published is taken: {0}",
-        "Stop what listens there (`docker ps` shows containers), or use `--ports free`.",
+        _PORT_CURE,
+    ),
+    _Cause(
+        r"port is already allocated|[Pp]orts are not available|address already in use",
+        "a port that is to be published is taken",
+        _PORT_CURE,
     ),
     _Cause(
         r"network (\S+) declared as external, but could not be found|network (\S+) not found",

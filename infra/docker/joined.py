@@ -13,7 +13,14 @@ import yaml
 from core.errors import ConfigError
 from core.ports import DEFAULT_PORTS, ServiceId
 from infra.docker.compose import Project
-from infra.docker.merged import PROVISIONING, SCRAPE_FILE, merge_provisioning, merged_scrape_config, mounted_file
+from infra.docker.merged import (
+    PROVISIONING,
+    SCRAPE_FILE,
+    merge_provisioning,
+    merged_scrape_config,
+    mounted_file,
+    rewrite,
+)
 from infra.docker.overlay import Fitted, changes, fit
 from infra.prometheus.scrape import ScrapeJob, scrape_jobs
 
@@ -51,7 +58,7 @@ class Joined:
         """Write the merged prometheus.yml, in place (it is mounted as a file); whether it says something new."""
         name = self.fitted.names.get(ServiceId.PROMETHEUS)
         own = mounted_file(self.before["services"][name], SCRAPE_FILE).read_text(encoding="utf-8") if name else "{}"
-        return _rewrite(self.state / "prometheus.yml", merged_scrape_config(own, self._jobs(bot_port), containers))
+        return rewrite(self.state / "prometheus.yml", merged_scrape_config(own, self._jobs(bot_port), containers))
 
     def _jobs(self, bot_port: int) -> tuple[ScrapeJob, ...]:
         names, added = self.fitted.names, self.fitted.added
@@ -77,7 +84,7 @@ def join(
     state.mkdir(parents=True, exist_ok=True)
     notes = _write_provisioning(before, fitted, state)
     written = state / "compose.perf.yml"
-    written.write_text(yaml.safe_dump(fitted.document, sort_keys=False), encoding="utf-8")
+    rewrite(written, yaml.safe_dump(fitted.document, sort_keys=False))
     both = Project(
         before.get("name"),
         (*theirs.files, written),
@@ -111,10 +118,3 @@ def named_services(text: str) -> dict[ServiceId, str]:
 def _write_provisioning(before: dict[str, Any], fitted: Fitted, state: Path) -> list[str]:
     name = fitted.names.get(ServiceId.GRAFANA)
     return merge_provisioning(before["services"][name] if name else {}, state / PROVISIONING.split("/")[2])
-
-
-def _rewrite(file: Path, text: str) -> bool:
-    if file.exists() and file.read_text(encoding="utf-8") == text:
-        return False
-    file.write_text(text, encoding="utf-8")
-    return True

@@ -75,7 +75,7 @@ def merge_provisioning(service: Document, folder: Path) -> list[str]:
     _copy(ROOT / "dashboards" / "provisioning" / "datasources", folder / "datasources")
     provider = yaml.safe_load((ROOT / "dashboards" / "provisioning" / "dashboards" / "perf-suite.yml").read_text())
     provider["providers"][0]["options"]["path"] = OUR_DASHBOARDS
-    _write(folder / "dashboards" / "perf-suite.yml", yaml.safe_dump(provider, sort_keys=False))
+    rewrite(folder / "dashboards" / "perf-suite.yml", yaml.safe_dump(provider, sort_keys=False))
     return left_out
 
 
@@ -104,6 +104,11 @@ def _uid(file: Path) -> str | None:
     return document.get("uid") if isinstance(document, dict) else None
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def rewrite(file: Path, text: str) -> bool:
+    """Write the file in place (a container may have it mounted), for every user; whether it says something new."""
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o644)
+    return True

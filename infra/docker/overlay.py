@@ -170,6 +170,7 @@ def _addition(theirs: Document, wanted: Document, names: Mapping[ServiceId, str]
     addresses = {ADDRESSES[store]: address(theirs, names, store) for store in STORES if store in names}
     service = {key: _renamed(value, addresses) for key, value in wanted.items() if key != "x-extend"}
     service["networks"] = [network]
+    service["labels"] = {"perf-suite.lease": "${SUITE_LEASE:-}"}
     needs = [names[ServiceId(each)] for each in wanted.get("depends_on", ())]
     if needs:
         service["depends_on"] = {name: {"condition": _condition(theirs["services"][name])} for name in needs}

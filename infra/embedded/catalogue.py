@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from core.ports import DEFAULT_PORTS, ServiceId
+from core.processes import free_ports
 from core.settings import Settings
 from infra.embedded import programs
 from infra.embedded.backend import EmbeddedBackend
 from infra.embedded.cgroups import cgroup_root
-from infra.embedded.portcheck import free_ports
 from infra.embedded.programs import Installed, ProgramId
 from infra.embedded.services import BUILDERS, KAFKA_CONTROLLER_PORT, StackPlan, service_specs
 from infra.embedded.spec import ServiceSpec

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from infra.embedded.kafka_ready import listens
+from infra.kafka_ready import listens
 
 REQUEST_TIMEOUT_MS = 4000
 BUSY_S = 4.0

@@ -6,11 +6,9 @@ import errno
 import os
 import pwd
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from core.errors import SetupError
 from core.ports import LOOPBACK
@@ -27,18 +25,6 @@ class Listener:
     port: int
     uid: int
     inode: int
-
-
-Name = TypeVar("Name")
-
-
-def free_ports(names: Collection[Name]) -> dict[Name, int]:
-    """A free loopback port for each name, all of them different."""
-    with ExitStack() as held:  # each stays bound until all are chosen, so that the next one is another
-        trials = [held.enter_context(closing(socket.socket())) for _ in names]
-        for trial in trials:
-            trial.bind((LOOPBACK, 0))
-        return {name: int(trial.getsockname()[1]) for name, trial in zip(names, trials, strict=True)}
 
 
 def require_free(wanted: Mapping[str, Iterable[int]]) -> None:

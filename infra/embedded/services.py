@@ -22,12 +22,13 @@ from infra.embedded.programs import Installed, ProgramId
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.embedded.tools import java
 from infra.prometheus.scrape import scrape_config, scrape_jobs
+from infra.ready import READ_BACK
 from infra.secrets import EXPORTER_USER, Secrets
 
 INFRA = ROOT / "infra"
 KAFKA_CONTROLLER_PORT = 9093
 KAFKA_CLUSTER_ID = "cGVyZi1zdWl0ZS1rYWZrYQ"  # base64 of "perf-suite-kafka"
-KAFKA_READY = str(INFRA / "embedded" / "kafka_ready.py")
+KAFKA_READY = str(INFRA / "kafka_ready.py")
 RETENTION = "30d"
 SYSTEM_TABLES = (
     "mysql_system_tables.sql",
@@ -98,7 +99,8 @@ def _environment(plan: StackPlan, service: ServiceId, **more: str) -> dict[str, 
     return {**base, **more}
 
 
-def _http(plan: StackPlan, service: ServiceId, path: str, expect: str) -> Probe:
+def _http(plan: StackPlan, service: ServiceId) -> Probe:
+    path, expect = READ_BACK[service]
     return Probe("http", plan.endpoints.url(service, path), expect)
 
 
@@ -229,7 +231,7 @@ def _elasticsearch(plan: StackPlan) -> ServiceSpec:
             str(config / "log4j2.properties"): (INFRA / "elasticsearch" / "log4j2.properties").read_text(),
         },
         init=(("mkdir", "-p", str(data), str(logs), str(temporary)),),
-        ready=_http(plan, ServiceId.ELASTICSEARCH, "/_cluster/health?wait_for_status=yellow&timeout=1s", '"status":'),
+        ready=_http(plan, ServiceId.ELASTICSEARCH),
         ready_timeout_s=120.0,
         stop_timeout_s=30.0,
         refuses_root=True,
@@ -259,7 +261,7 @@ def _zipkin(plan: StackPlan) -> ServiceSpec:
             **_env_file(INFRA / "zipkin" / "zipkin.env"),
         ),
         depends_on=(ServiceId.ELASTICSEARCH,),
-        ready=_http(plan, ServiceId.ZIPKIN, "/health", '"status" : "UP"'),
+        ready=_http(plan, ServiceId.ZIPKIN),
         ready_timeout_s=120.0,
     )
 
@@ -289,7 +291,7 @@ def _prometheus(plan: StackPlan) -> ServiceSpec:
             str(config / "prometheus.yml"): scrape_config(scrape_jobs(plan.endpoints), (rules,)),
             rules: (INFRA / "prometheus" / "rules.yml").read_text(),
         },
-        ready=_http(plan, ServiceId.PROMETHEUS, "/-/ready", "Ready"),
+        ready=_http(plan, ServiceId.PROMETHEUS),
         stop_timeout_s=20.0,
     )
 
@@ -309,7 +311,7 @@ def _mysql_exporter(plan: StackPlan) -> ServiceSpec:
         ),
         env=_environment(plan, ServiceId.MYSQL_EXPORTER, MYSQLD_EXPORTER_PASSWORD=plan.secrets.exporter_password),
         depends_on=(ServiceId.MYSQL,),
-        ready=_http(plan, ServiceId.MYSQL_EXPORTER, "/metrics", "mysql_up"),
+        ready=_http(plan, ServiceId.MYSQL_EXPORTER),
     )
 
 
@@ -325,7 +327,7 @@ def _redis_exporter(plan: StackPlan) -> ServiceSpec:
         ),
         env=_environment(plan, ServiceId.REDIS_EXPORTER, **program.env),
         depends_on=(ServiceId.REDIS,),
-        ready=_http(plan, ServiceId.REDIS_EXPORTER, "/metrics", "redis_up 1"),
+        ready=_http(plan, ServiceId.REDIS_EXPORTER),
     )
 
 
@@ -342,7 +344,7 @@ def _kafka_exporter(plan: StackPlan) -> ServiceSpec:
         ),
         cwd=str(ROOT),
         depends_on=(ServiceId.KAFKA,),
-        ready=_http(plan, ServiceId.KAFKA_EXPORTER, "/metrics", "kafka_brokers 1.0"),
+        ready=_http(plan, ServiceId.KAFKA_EXPORTER),
     )
 
 
@@ -352,7 +354,7 @@ def _cadvisor(plan: StackPlan) -> ServiceSpec:
         plan,
         ServiceId.CADVISOR,
         argv=(str(program.path), f"-port={plan.ports[ServiceId.CADVISOR]}", f"-cgroup-prefix={plan.cgroup_root}"),
-        ready=_http(plan, ServiceId.CADVISOR, "/metrics", "container_cpu_usage_seconds_total"),
+        ready=_http(plan, ServiceId.CADVISOR),
     )
 
 
@@ -367,7 +369,7 @@ def _portal(module: str, service: ServiceId, needs: tuple[ServiceId, ...]) -> Ca
             cwd=str(ROOT),
             env=_environment(plan, service, **_portal_environment(plan), PORTAL_PORT=str(plan.ports[service])),
             depends_on=needs,
-            ready=_http(plan, service, "/actuator/health", '"UP"'),
+            ready=_http(plan, service),
         )
 
     return build

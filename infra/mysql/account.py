@@ -50,6 +50,7 @@ def ensure_exporter_account(account: ExporterAccount) -> None:
         raise SetupError(
             f"the exporter's user '{account.user}' cannot be made: {error}",
             where=where,
-            cure="Does the administrator's password fit this data? `make stack-reset` makes a new database.",
+            cure="Does the administrator's password fit this data? A new database: `make stack-reset`, or with docker "
+            "`python -m infra.docker reset`.",
         ) from error
     log.info("database user '%s' may read the server's status", account.user)

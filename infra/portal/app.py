@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from infra.portal.faults import Faults
 from infra.portal.http import ApiError, json_response, payload
 from infra.portal.metrics import Meters
+from infra.portal.settings import PortalSettings
 from infra.portal.stores import STORE_ERRORS, Probe, probe, store_of
 from infra.portal.tracing import Tracer
 
@@ -122,20 +123,25 @@ async def _answer(handler: Handler, request: Request) -> tuple[Response, str]:
 
 
 def admin(handler: Handler) -> Handler:
-    """An endpoint for the suite: this machine only, and never through the gateway (which sets X-Forwarded-For)."""
+    """An endpoint for the suite: this machine only, and never through the gateway (which sets X-Forwarded-For).
+
+    In a container this machine comes from the bridge's address: there private networks are let in
+    (PORTAL_ADMIN_FROM=private), behind a port that is published on loopback only.
+    """
 
     async def guarded(request: Request) -> Response:
         peer = request.client.host if request.client else ""
-        if not _is_loopback(peer) or "x-forwarded-for" in request.headers:
+        if not _may_administer(peer) or "x-forwarded-for" in request.headers:
             raise ApiError(403, "C004", "Admin endpoints answer this machine only, on the service's own port")
         return await handler(request)
 
     return guarded
 
 
-def _is_loopback(address: str) -> bool:
+def _may_administer(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        peer = ipaddress.ip_address(address)
+        return peer.is_loopback or (PortalSettings().admin_from == "private" and peer.is_private)
     except ValueError:
         return False
 

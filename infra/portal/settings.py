@@ -1,5 +1,7 @@
 """What a portal process is told from outside: one typed class, read from `PORTAL_*` in the environment."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,6 +13,9 @@ class PortalSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int | None = Field(None, ge=1, le=65535, description="port to listen on; unset = the platform's own")
+    admin_from: Literal["loopback", "private"] = Field(
+        "loopback", description="who may call /admin: this machine, or private networks too (in a container)"
+    )
     environment: str = Field("local", description="label `environment` on every metric")
     start_timeout_s: float = Field(60, gt=0, description="how long to wait for the stores at start")
 

@@ -16,6 +16,10 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from core.errors import SuiteError
 from core.ports import Endpoints, ServiceId
+from core.settings import Settings
+from infra.docker.catalogue import open_backend as open_containers
+from infra.docker.engine import Engine
+from infra.docker.variables import project_name, state_folder
 from infra.embedded.catalogue import open_backend
 from infra.embedded.lease import SupervisorClient
 from infra.embedded.statedir import StateDir
@@ -53,14 +57,32 @@ def external(folder: Path) -> Iterator[Open]:
         yield lambda: ExternalBackend(named)
 
 
-BACKENDS = {"embedded": embedded}
+@contextmanager
+def docker(folder: Path) -> Iterator[Open]:
+    """An engine of the tests' own runs by then (`docker_engine`)."""
+    settings = Settings(stack_dir=folder / "a stack with spaces")
+    yield lambda: open_containers("free", settings, {})
+    engine = Engine()
+    project = project_name(state_folder(settings))
+    engine.remove([container.id for container in engine.containers(project).values()], grace_s=1)
+    engine.remove_networks(project)
+    engine.remove_volumes(project)
+
+
+BACKENDS = {"embedded": embedded, "docker": docker}
 """Those that start the stack."""
 ALL_BACKENDS = {**BACKENDS, "external": external}
+
+
+def _require_engine(request: pytest.FixtureRequest) -> None:
+    if request.param == "docker":
+        request.getfixturevalue("docker_engine")
 
 
 @pytest.fixture(params=BACKENDS)
 def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens backends that look at the same stack; whatever still runs in it ends with the test."""
+    _require_engine(request)
     with BACKENDS[request.param](tmp_path) as opener:
         yield opener
 
@@ -68,6 +90,7 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 @pytest.fixture(params=ALL_BACKENDS)
 def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """As `open_one`, also over a stack of somebody else."""
+    _require_engine(request)
     with ALL_BACKENDS[request.param](tmp_path) as opener:
         yield opener
 

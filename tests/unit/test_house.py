@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,38 @@ class TestRequirements:
         locked = {normal(match["name"]): match["version"] for match in REQUIREMENT.finditer(self.lock)}
         pins = REQUIREMENT.finditer((ROOT / "requirements.in").read_text(encoding="utf-8"))
         assert [pin["name"] for pin in pins if locked[normal(pin["name"])] != pin["version"]] == []
+
+
+class TestPortalsRequirements:
+    """The portal's image has a lock of its own, cut out of the suite's."""
+
+    lock = (ROOT / "infra" / "portal" / "requirements.txt").read_text(encoding="utf-8")
+
+    def test_are_the_versions_of_the_suites_lock(self) -> None:
+        suite = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+        locked = {normal(match["name"]): match["version"] for match in REQUIREMENT.finditer(suite)}
+        portal = {normal(match["name"]): match["version"] for match in REQUIREMENT.finditer(self.lock)}
+        assert portal
+        assert portal == {name: locked[name] for name in portal}
+
+    def test_hold_everything_that_the_portal_imports(self) -> None:
+        """Distributions whose import name differs are named here."""
+        other = {"jwt": "pyjwt", "yarl": "yarl"}
+        portal = {normal(match["name"]) for match in REQUIREMENT.finditer(self.lock)}
+        imported = {
+            name.split(".")[0]
+            for file in (ROOT / "infra" / "portal").glob("*.py")
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            for name in _imported(node)
+        }
+        third = imported - set(sys.stdlib_module_names) - {"infra"}
+        assert {normal(other.get(name, name)) for name in third} <= portal
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 
 class TestModules:

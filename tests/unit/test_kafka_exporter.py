@@ -13,7 +13,7 @@ from kafka import TopicPartition
 
 from infra.embedded.kafka_cluster import Broker, Cluster, Group, Partition
 from infra.embedded.kafka_exporter import families, make_server
-from infra.embedded.kafka_ready import listens
+from infra.kafka_ready import listens
 
 ORDERS = "shopping.order.created"
 

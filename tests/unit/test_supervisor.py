@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError, SetupError
+from core.processes import free_ports
 from infra.embedded import logfiles, portcheck, procfs, wire
 from infra.embedded.backend import _with_dependencies
 from infra.embedded.cgroups import Cgroups, Hierarchy, cgroup_root, mounted_hierarchies
@@ -191,7 +192,7 @@ class TestCgroups:
 
 class TestPorts:
     def test_that_are_free_differ_and_can_be_listened_on(self):
-        ports = portcheck.free_ports(["a", "b", "c"])
+        ports = free_ports(["a", "b", "c"])
         assert len(set(ports.values())) == 3
         portcheck.require_free({name: [port] for name, port in ports.items()})
 

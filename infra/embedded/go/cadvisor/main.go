@@ -1,4 +1,4 @@
-// Container metrics of the embedded stack: cAdvisor's library behind one /metrics endpoint on 127.0.0.1.
+// Container metrics of the embedded stack: cAdvisor's library behind one /metrics endpoint.
 //
 // cAdvisor's own cmd module is not published as a package, so this is the smallest main around the library: it
 // reports the root control group and those below -cgroup-prefix, under cAdvisor's own series names and labels.
@@ -39,18 +39,19 @@ var reported = container.MetricSet{
 }
 
 func main() {
-	port := flag.Int("port", 8888, "TCP port on 127.0.0.1")
+	host := flag.String("host", "127.0.0.1", "address to listen on; another one only inside a container")
+	port := flag.Int("port", 8888, "TCP port")
 	prefix := flag.String("cgroup-prefix", "", "control groups to report beside the root, such as /perf-suite")
 	flag.Parse()
 	if *prefix == "" {
 		log.Fatal("-cgroup-prefix is required: without it every control group of the machine would be reported")
 	}
-	if err := serve(*port, *prefix); err != nil {
+	if err := serve(fmt.Sprintf("%s:%d", *host, *port), *prefix); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(port int, prefix string) error {
+func serve(address, prefix string) error {
 	containers, err := newManager(prefix)
 	if err != nil {
 		return fmt.Errorf("the control groups cannot be read: %w", err)
@@ -65,8 +66,9 @@ func serve(port int, prefix string) error {
 		metrics.NewPrometheusCollector(containers, nil, reported, clock.RealClock{}, options),
 		metrics.NewPrometheusMachineCollector(containers, reported),
 	)
+	http.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
-	return http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", port), nil)
+	return http.ListenAndServe(address, nil)
 }
 
 func newManager(prefix string) (manager.Manager, error) {
