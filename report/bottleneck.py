@@ -85,9 +85,9 @@ def _part(seen: Seen, name: str, span: Span) -> Part:
 
 
 def _loads(seen: Seen, part: Part, spans: pd.DataFrame) -> tuple[SelfTimes, SelfTimes]:
-    """Self-times of the part's requests while few were answered a second, and while most were present.
+    """Self-times of the part's requests at low and at high load.
 
-    Quiet is what lies before the part is at half of its highest number of requests present.
+    High load begins when half as many requests are present as ever are; what was before is low load.
     """
     present = sum((timer.seconds for timer in seen.served.values()), np.zeros(seen.work.steps)) * part.steps
     busy = part.steps & (present >= present.max() / 2)
@@ -127,8 +127,8 @@ def _where(place: str) -> str:
 
 def _none(generator_valid: bool, parts: Sequence[str]) -> Bottleneck:
     evidence = (
-        f"In {len(parts)} parts of the load no request was refused or held up for long in one place, no connection was"
-        " waited for longer than it was used, no consumer fell behind and no process grew with its requests."
+        f"Looked at in {', '.join(parts)}: no request was refused or held up for long in one place, no connection was"
+        " waited for twice as long as it was used, no consumer fell behind and no process grew with its requests."
     )
     sure = SURE_OF_NONE * (1 if generator_valid else UNSURE_WHEN_INVALID)
     return Bottleneck(component=NONE, confidence=round(sure, 2), evidence=evidence)

@@ -25,12 +25,15 @@ SUSTAINED_STEPS = 2
 """One step may be one slow request, or one burst; what lasts for two is a state."""
 WAITING = 0.05
 """Requests that wait for a connection, on average over a step: below it nobody would notice."""
+QUEUE = 2.0
+"""Wait for a connection, as a multiple of its use: two or more wait for each. Opening one costs about one use."""
 TURNS = 10
 """Waits for a connection, or refusals, below which there is nothing to take a mean or a share of."""
 REFUSED = 0.05
 """Share of the requests that the gateway refuses: a client that is merely impatient meets less."""
 CORES = 0.25
-"""A process that uses less than a quarter of a processor does not lack one."""
+"""A process that uses less than a quarter of a processor does not lack one, unless one request alone computes for
+SLOW_S: that is too long however little of a crowded machine it is given."""
 DOMINANT = 2.0
 """A process that uses so many times the processor time of any other is the one that the others wait for."""
 BEHIND_S = 10.0
@@ -110,7 +113,8 @@ def computing(seen: Seen, part: Part) -> Iterator[Finding]:
         if cores is None:
             continue
         most = np.max([used for name, used in seen.cores.items() if name != service] or [0.0 * cores], axis=0)
-        busy = part.steps & (cores >= CORES) & (cores >= DOMINANT * most)
+        each = np.where(served.count > 0, cores * seen.work.step_s / np.maximum(1.0, served.count), 0.0)
+        busy = part.steps & ((cores >= CORES) | (each >= SLOW_S)) & (cores >= DOMINANT * most)
         steps = _sustained(busy & _widened(part.steps & _slow(served)))
         if steps.any():
             yield _computing(seen, service, steps, busy, part)
@@ -133,7 +137,7 @@ def _computing(seen: Seen, service: str, steps: Bits, busy: Bits, part: Part) ->
 
 
 def waiting_for_connections(seen: Seen, part: Part) -> Iterator[Finding]:
-    """A pool whose connections are waited for longer than they are used, or in vain, and so hold the service up.
+    """A pool whose connections are waited for twice as long as they are used, or in vain: it holds the service up.
 
     What keeps them busy is to blame. Connections that are at work most of the time are too slow for those who wait: the
     database is saturated. Where the work done does not explain the wait, they are held by somebody who does not work:
@@ -145,7 +149,9 @@ def waiting_for_connections(seen: Seen, part: Part) -> Iterator[Finding]:
         if uses is None:
             continue
         lost = given_up.get(key, np.zeros_like(waits.count))
-        queued = (waits.count >= TURNS) & (waits.each >= uses.each) & (waiting.seconds >= WAITING * seen.work.step_s)
+        queued = (
+            (waits.count >= TURNS) & (waits.each >= QUEUE * uses.each) & (waiting.seconds >= WAITING * seen.work.step_s)
+        )
         queued &= waiting.seconds + uses.seconds >= HELD * seen.busy(key[0])
         steps = part.steps & (queued | (lost > 0))
         if steps.any():

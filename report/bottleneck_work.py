@@ -6,6 +6,7 @@ count it is how long one of them took (Little's law, which asks nothing of how t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,10 @@ from report.windows import Span
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Bits = np.ndarray[Any, np.dtype[np.bool_]]
 """One for each step."""
+ROUNDING = 0.01
+"""Part of a step by which a time may lie beside its grid: Prometheus rounds to milliseconds."""
+CHANGES_AT_LEAST = 4
+"""Of a total, to tell how often it is scraped."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,15 @@ class Timer:
 class Work:
     """The collected totals on one grid of steps; step k ends at `moment(k)` and holds what was added since k - 1.
 
-    A figure is scraped after what it counts has happened: a step's work was done in it, or at most one scrape before.
+    A step is as long as the collected ones, or as the time between two scrapes where that is longer. A figure is
+    scraped after what it counts has happened: a step's work was done in it, or at most one scrape before.
     """
 
     def __init__(self, collected: Collected) -> None:
         self._collected = collected
-        self.step_s = collected.step_s
+        self.step_s = collected.step_s * _steps_a_scrape(collected)
         window = collected.window
-        self.steps = int((window.ended - window.started).total_seconds() / self.step_s + 1e-9) + 1
+        self.steps = math.ceil((window.ended - window.started).total_seconds() / self.step_s - ROUNDING) + 1
 
     def moment(self, step: int) -> datetime:
         """The step's end."""
@@ -72,10 +78,17 @@ class Work:
     def _placed(self, times_ms: np.ndarray[Any, Any], values: Values) -> Values:
         grid = np.full(self.steps, np.nan)
         start_ms = self._collected.window.started.timestamp() * 1000
-        index = np.rint((times_ms - start_ms) / (self.step_s * 1000)).astype(int)
+        index = np.ceil((times_ms - start_ms) / (self.step_s * 1000) - ROUNDING).astype(int)
         inside = (index >= 0) & (index < self.steps)
         grid[index[inside]] = values[inside]
         return grid
+
+
+def _steps_a_scrape(collected: Collected) -> int:
+    """How many of the collected steps pass between two scrapes: a step without a scrape would look like a pause."""
+    changes = [np.flatnonzero(np.diff(line.values) > 0) for line in collected.lines("served_seconds")]
+    gaps = [int(np.median(np.diff(at))) for at in changes if len(at) >= CHANGES_AT_LEAST]
+    return min(gaps, default=1)
 
 
 _DETAILS = ("pool", "client_name", "name", "status", "httpStatusCode", "topic")

@@ -162,6 +162,10 @@ class TestProcessor:
     def test_that_is_not_lacking_is_not_named(self) -> None:
         assert judged(serving(20, 0.5), self.cores(shop=0.1, mysql=0.01)).component == NONE
 
+    def test_of_which_one_request_takes_too_much_is_named_however_little_there_is(self) -> None:
+        found = judged(serving(8, 0.5), self.cores(shop=0.1, mysql=0.01))
+        assert (found.component, found.kind) == ("shop CPU", "cpu")  # 0.1 x 5 s / 8 = 63 ms a request
+
     def test_goes_before_the_calls_that_it_makes_look_slow(self) -> None:
         calls = timer("redis_call", 20, 0.4, application=SHOP)
         found = judged(serving(20, 0.5), self.cores(shop=0.9, mysql=0.1), calls)
@@ -180,9 +184,9 @@ class TestProcessor:
 
 class TestConnections:
     def test_at_work_are_the_databases_doing(self) -> None:
-        found = judged(serving(50, 1.5), pool(50, 0.9, 0.5), {"mysql_running": [line(during(11))]})
+        found = judged(serving(50, 1.5), pool(50, 1.1, 0.4), {"mysql_running": [line(during(11))]})
         assert (found.component, found.kind) == ("MySQL", "database")
-        assert "400 requests of shop got a connection of main after 900 ms" in found.evidence
+        assert "400 requests of shop got a connection of main after 1100 ms" in found.evidence
 
     def test_at_work_are_the_databases_doing_though_some_give_up(self) -> None:
         found = judged(
@@ -197,6 +201,10 @@ class TestConnections:
 
     def test_that_are_waited_for_shorter_than_they_are_used_are_no_bottleneck(self) -> None:
         assert judged(serving(100, 0.02), pool(100, 0.004, 0.012)).component == NONE
+
+    def test_that_are_opened_when_first_needed_are_no_bottleneck(self) -> None:
+        """A pool that fills: each of the first uses waits as long as opening a connection takes, about one use."""
+        assert judged(serving(57, 0.0085), pool(57, 0.0044, 0.0040)).component == NONE
 
     def test_that_only_few_of_the_requests_need_are_no_bottleneck(self) -> None:
         """Those who need none take most of the service's time: they are held up elsewhere, if at all."""
@@ -220,7 +228,7 @@ class TestConnections:
 
     def test_are_called_as_spans_call_the_database(self) -> None:
         spans = traces((SHOP, "SERVER", "", 1.5), (SHOP, "CLIENT", "postgresql", 1.2))
-        assert judged(serving(50, 1.5), pool(50, 0.9, 0.5), spans=spans).component == "PostgreSQL"
+        assert judged(serving(50, 1.5), pool(50, 1.1, 0.4), spans=spans).component == "PostgreSQL"
 
 
 class TestCalls:
@@ -312,6 +320,29 @@ class TestConfidence:
     def test_is_lower_where_the_generator_was_not_valid(self) -> None:
         assert judged(serving(80, 0.1), self.CALLS, valid=False).confidence == pytest.approx(0.57, abs=0.005)
         assert judged(serving(80, 0.004), valid=False).confidence < judged(serving(80, 0.004)).confidence
+
+
+class TestScrapes:
+    def test_that_are_further_apart_than_the_steps_are_no_pauses(self) -> None:
+        def seldom(lines: dict[str, list[Line]]) -> dict[str, list[Line]]:
+            """What a Prometheus that scrapes every third step says in between: the last that it knows."""
+            held = [index - index % 3 for index in range(STEPS)]
+            return {id: [line(one.values[held].tolist(), **one.labels) for one in many] for id, many in lines.items()}
+
+        long = {
+            id: [
+                line(np.cumsum([80.0 * (0.1 if "seconds" in id else 1)] * STEPS).tolist(), **one.labels) for one in many
+            ]
+            for id, many in serving(80, 0.1).items()
+        }
+        calls = {
+            id: [
+                line(np.cumsum([60.0 * (0.12 if "seconds" in id else 1)] * STEPS).tolist(), **one.labels)
+                for one in many
+            ]
+            for id, many in TestConfidence.CALLS.items()
+        }
+        assert judged(seldom(long), seldom(calls)).component == "Redis"
 
 
 class TestFirst:
