@@ -106,12 +106,9 @@ class Engine:
         except VerificationError as error:
             return error.what
 
-    def never_fed(self, target: Target, at: float) -> str:
-        """What `target` needs and no load will bring, at unix time `at`; "" where it only has nothing to say yet."""
-        try:
-            return never_fed(self.prometheus, self._filled(target, self._scrape_s), at)
-        except VerificationError as error:
-            return error.what
+    def never_fed(self, target: Target, at: float) -> Mapping[str, str]:
+        """Metric that `target` needs and no load will bring, at unix time `at` -> why; VerificationError if refused."""
+        return never_fed(self.prometheus, self._filled(target, self._scrape_s), at)
 
     def _answer(self, panel: Panel, step_s: float, ask: Ask) -> PanelAnswer:
         return PanelAnswer(panel, tuple(self._ask(target, step_s, ask) for target in panel.targets))

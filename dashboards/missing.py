@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -65,8 +65,8 @@ def why_missing(prometheus: Prometheus, expr: str, at: float) -> str:
     return "; ".join(causes) or _no_samples(expr)
 
 
-def never_fed(prometheus: Prometheus, expr: str, at: float) -> str:
-    """As `why_missing`, but of metrics alone of which no series fits: what a load will not bring; "" where it may.
+def never_fed(prometheus: Prometheus, expr: str, at: float) -> Mapping[str, str]:
+    """As `why_missing`, but of metrics of which no selector fits a series: what no load will bring. Metric -> why.
 
     Without any 5xx the selector of errors finds nothing, and nothing is wrong. A recording rule beside others that have
     series has nothing to say yet.
@@ -74,9 +74,13 @@ def never_fed(prometheus: Prometheus, expr: str, at: float) -> str:
     of_metric: dict[str, list[Selector]] = {}
     for each in selectors(expr):
         of_metric.setdefault(each.metric, []).append(each)
-    lacking = [own[0] for own in of_metric.values() if not any(prometheus.count(str(each), at) for each in own)]
-    causes = [_cause(prometheus, each, at) for each in lacking if not _is_a_rule_to_come(prometheus, each.metric, at)]
-    return "; ".join(dict.fromkeys(filter(None, causes)))
+    lacking = {
+        metric: own[0]
+        for metric, own in of_metric.items()
+        if not any(prometheus.count(str(each), at) for each in own) and not _is_a_rule_to_come(prometheus, metric, at)
+    }
+    causes = {metric: _cause(prometheus, first, at) for metric, first in lacking.items()}
+    return {metric: cause.removeprefix(f"{metric} has ") for metric, cause in causes.items() if cause}
 
 
 def _is_a_rule_to_come(prometheus: Prometheus, metric: str, at: float) -> bool:

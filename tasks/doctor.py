@@ -199,15 +199,16 @@ def _panels(patient: Patient) -> Iterator[Finding]:
         causes = empty_panels(engine, all_panels(metrics), metrics, absent, utc_now().timestamp())
     if not causes:
         yield ok("panels", "every series that they need is there")
-    for cause, titles in causes.items():
-        yield warns("panels", f"no data for {', '.join(titles)}: {cause}", "")
+    for cause, taken in causes.items():
+        yield warns("panels", f"{', '.join(taken.panels)}: {cause}: {', '.join(taken.metrics)}", "")
 
 
 def _gates(patient: Patient, prometheus: Prometheus) -> Iterator[Finding]:
     now = utc_now().timestamp()
 
     def why(query: str) -> str:
-        return "" if prometheus.instant(query, now) else never_fed(prometheus, query, now)
+        lacking = {} if prometheus.instant(query, now) else never_fed(prometheus, query, now)
+        return "; ".join(f"{metric}: {cause}" for metric, cause in lacking.items())
 
     causes = gates_without_data(patient.profile, patient.gates, why)
     if not causes:

@@ -12,6 +12,7 @@ import yaml
 from core.errors import ConfigError, TargetError
 from core.processes import free_port
 from core.words import Verdict
+from report.gate_file import gates_for
 from targets.adapter import adapter_for
 from targets.model import Profile, RouteName
 from targets.new import new_profile
@@ -74,3 +75,8 @@ class TestPlainAdapter:
             adapter_for(changed(profile, scenarios=("a", "b", "c")))
         assert "scenario A, C writes" in caught.value.what
         assert "docs/your-platform.md" in caught.value.cure
+
+
+class TestPlainGates:
+    def test_judge_a_target_without_a_file_of_its_own(self, profile: Profile) -> None:
+        assert set(gates_for(profile).gates) == {"server-error-ratio", "service-latency-p95"}
