@@ -49,12 +49,12 @@ def find_bottleneck(
         component=finding.component,
         since=max(part.span.started, seen.work.moment(finding.first_step - 1)),
         confidence=round(_confidence(finding, busy, generator_valid), 2),
-        evidence=f"{finding.evidence}.",
+        evidence=finding.evidence,
         kind=finding.kind,
         part=part.name,
-        advice=f"{finding.advice}.",
+        advice=finding.advice,
         spans=_said_by_spans(quiet, busy) if finding.places else "",
-        also=tuple(dict.fromkeys(f"{other.component}: {other.evidence}." for _, other in found[1:])),
+        also=tuple(dict.fromkeys(f"{other.component}: {other.evidence}" for _, other in found[1:])),
     )
 
 

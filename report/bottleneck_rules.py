@@ -101,8 +101,8 @@ def refused(seen: Seen, part: Part) -> Iterator[Finding]:
                 "limiter",
                 own > 0,
                 COUNTED,
-                f"{gateway} itself refused {own.sum():.0f} of {asked:.0f} requests with 429: its limiter had no tokens",
-                f"Compare the rate and the key of {gateway}'s limiter with this load: raise that, or spread this",
+                f"{gateway} refused {own.sum():.0f} of {asked:.0f} requests itself, with 429: it had no tokens.",
+                f"Compare the rate and the key of {gateway}'s limiter with this load: raise that, or spread this.",
             )
 
 
@@ -130,8 +130,8 @@ def _computing(seen: Seen, service: str, steps: Bits, busy: Bits, part: Part) ->
         steps,
         float((busy & working).sum() / working.sum()),
         f"{service} used {used.mean():.2f} processors, more than twice as many as any other process, {each_ms:.0f} ms a"
-        f" request, while a request took {_ms(served, steps)}",
-        f"Take a CPU profile of {service} under this load; where the work is needed, give it processors or replicas",
+        f" request, while a request took {_ms(served, steps)}.",
+        f"Take a CPU profile of {service} under this load; where the work is needed, give it processors or replicas.",
         places=(service, f"on the way to {service}"),
     )
 
@@ -153,7 +153,8 @@ def waiting_for_connections(seen: Seen, part: Part) -> Iterator[Finding]:
             (waits.count >= TURNS) & (waits.each >= QUEUE * uses.each) & (waiting.seconds >= WAITING * seen.work.step_s)
         )
         queued &= waiting.seconds + uses.seconds >= HELD * seen.busy(key[0])
-        steps = part.steps & (queued | (lost > 0))
+        in_vain = (lost > 0) & (lost[part.steps].sum() >= TURNS)
+        steps = part.steps & (queued | in_vain)
         if steps.any():
             yield _connections(seen, key, steps, waits, uses, lost)
 
@@ -169,9 +170,9 @@ def _connections(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, us
             "database",
             steps,
             float(waited_s / max(1e-9, waited_s + used_s)) if not gave_up else COUNTED,
-            f"{told}; the connections were at work, {_ms(uses, steps)} a use",
+            f"{told}; the connections were at work, {_ms(uses, steps)} a use.",
             f"Look at the slowest and the most frequent statements of {service}: a missing index, or what a cache"
-            f" should have spared {seen.database}",
+            f" should have spared {seen.database}.",
             places=(*SQL, service),
         )
     return Finding(
@@ -179,9 +180,9 @@ def _connections(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, us
         "pool",
         steps,
         COUNTED if gave_up else 0.5,
-        f"{told}; connections were in use for {used_s:.1f} s in all, so they were held and not at work",
+        f"{told}; connections were in use for {used_s:.1f} s in all, so they were held and not at work.",
         f"Look for code of {service} that takes a connection of {pool} and does not give it back, or keeps it while it"
-        " waits for something else; a larger pool only puts this off",
+        " waits for something else; a larger pool only puts this off.",
         places=(service,),
     )
 
@@ -213,8 +214,8 @@ def held_by_calls(seen: Seen, part: Part) -> Iterator[Finding]:
                     steps,
                     share,
                     f"{share:.0%} of {service}'s time went into {calls.count[steps].sum():.0f} calls to {store},"
-                    f" {_ms(calls, steps)} each, while a request took {_ms(served, steps)}",
-                    f"Look at {store} and at the way to it: its slow log, its processors, the network between",
+                    f" {_ms(calls, steps)} each, while a request took {_ms(served, steps)}.",
+                    f"Look at {store} and at the way to it: its slow log, its processors, the network between.",
                     places=tuple(name for name in (*NAMES, store) if NAMES.get(name, name) == store),
                 )
 
@@ -238,8 +239,8 @@ def _behind(seen: Seen, key: tuple[str, ...], steps: Bits, records: float, pace:
         "consumer",
         steps,
         (1 + busy) / 2 if owner else COUNTED,
-        f"{told}, its listener busy for {busy:.0%} of the time" if owner else told,
-        f"Look at what {owner or group} does for one record, then at its threads and at the topic's partitions",
+        f"{told}, its listener busy for {busy:.0%} of the time." if owner else f"{told}.",
+        f"Look at what {owner or group} does for one record, then at its threads and at the topic's partitions.",
     )
 
 
@@ -269,8 +270,8 @@ def growing(seen: Seen, load: Part) -> Iterator[Finding]:
                 known & (held >= first + 0.05 * grown),
                 COUNTED,
                 f"{service} went from {first / MIB:.0f} to {last / MIB:.0f} MiB, {each_kib:.0f} KiB a request, and had"
-                " not come to rest at the end",
-                f"Compare two heap dumps of {service} under load: something keeps what each request made",
+                " not come to rest at the end.",
+                f"Compare two heap dumps of {service} under load: something keeps what each request made.",
             )
 
 

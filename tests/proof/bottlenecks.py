@@ -85,8 +85,8 @@ def page(found: Sequence[Row]) -> str:
     days = sorted(row.made for row in found)
     return (
         "# Bottlenecks, counted\n\n"
-        "[How the bottleneck is found](bottleneck.md). These are the runs of [faults](faults.md), each\n"
-        "judged from its run directory. What saturates was fixed before the judge was written. Made by\n"
+        "[How the bottleneck is found](bottleneck.md). The runs are those that `tests.proof.faults` made and kept,\n"
+        "each judged from its run directory. What saturates was fixed before the judge was written. Made by\n"
         f"`make proof` on {machine()}, {' to '.join(dict.fromkeys((days[0], days[-1])))}.\n\n"
         f"{_counted(saturated)} right where something saturates, {_counted(quiet)} where nothing does.\n\n"
         f"## Something saturates\n\n{_head()}{''.join(map(_line, saturated))}\n"

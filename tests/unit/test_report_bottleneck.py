@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +23,15 @@ from report.bottleneck import (
     in_a_line,
 )
 from report.bottleneck_figures import bottleneck_figures
+from report.build import build
+from report.html import render_html
 from report.model import Bottleneck, SeriesRow, StageRow
 from report.prometheus import Line, Window
 from report.resource_series import resource_series
 from report.spans import COLUMNS, no_spans
-from report.store import Collected
+from report.store import Collected, write_collected
 from targets.model import load_profile
-from tests.report_samples import RUN_ID, STARTED, STEP_S, line
+from tests.report_samples import RUN_ID, STARTED, STEP_S, facts, line
 
 STEPS = 13
 """A minute; the load's work is in steps 3 to 10."""
@@ -133,7 +137,7 @@ class TestLimiter:
     def test_is_named_where_the_gateway_refuses(self) -> None:
         found = judged(serving(100, 0.004), self.routed(40, 60))
         assert found.component == "gate limiter"
-        assert "refused 480 of 800 requests" in found.evidence
+        assert "refused 480 of 800 requests itself" in found.evidence
 
     def test_is_not_named_for_what_a_service_behind_it_refused(self) -> None:
         locked = {"served_total": [grows(*during(60), application="auth", status="429")]}
@@ -426,6 +430,23 @@ class TestPage:
     )
     def test_says_the_bounds_that_the_judge_has(self, said: str) -> None:
         assert said in " ".join(self.PAGE.split())
+
+
+class TestReport:
+    def test_draws_the_evidence_with_the_moment_marked_and_says_what_to_do(self, tmp_path: Path) -> None:
+        found = run(serving(80, 0.1), TestConfidence.CALLS)
+        write_collected(found, tmp_path)
+        report = build(facts(stages=stages()), found)
+        page = render_html(report, tmp_path, found)
+        told = unescape(page)
+        assert report.bottleneck.component == "Redis"
+        assert report.bottleneck.evidence in told
+        assert report.bottleneck.advice in told
+        drawn = json.loads(page.partition('id="figures">')[2].partition("</script>")[0])["figures"]
+        marks = {figure["id"]: figure["marks"] for figure in drawn if figure["id"].startswith("bottleneck-")}
+        assert set(marks) == {"bottleneck-places", "bottleneck-knee", "bottleneck-own"}
+        assert all(mark == [{"at": STARTED.timestamp() * 1000 + 10_000, "text": "Redis"}] for mark in marks.values())
+        assert all(f'data-figure="{id}"' in page for id in marks)
 
 
 class TestTheJudge:
