@@ -53,15 +53,12 @@ def _own_seconds(spans: pd.DataFrame) -> pd.Series[float]:
 
 def _union(children: pd.DataFrame) -> float:
     """Seconds in which at least one of the children ran."""
-    begins = children["time"].astype("int64").to_numpy() / _PER_SECOND[str(children["time"].dt.unit)]
+    begins = (children["time"] - children["time"].min()).dt.total_seconds().to_numpy()
     order = np.argsort(begins)
     begins, ends = begins[order], (begins + children["duration_s"].to_numpy())[order]
     reached = np.maximum.accumulate(ends)
     gaps = np.maximum(0.0, begins[1:] - reached[:-1]).sum()
     return float(reached[-1] - begins[0] - gaps)
-
-
-_PER_SECOND = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
 
 
 def _places(spans: pd.DataFrame) -> pd.Series[str]:
