@@ -12,6 +12,7 @@ from core.words import Phase
 BackendName = Literal["embedded", "docker", "external"]
 ScenarioId = Literal["a", "b", "c", "d", "e"]
 PortChoice = Literal["default", "free"]
+Language = Literal["en", "ko"]
 
 
 class Request(BaseModel):
@@ -34,6 +35,10 @@ class Request(BaseModel):
         default=None, description="the name of a production target, typed for this run: without it none takes load"
     )
     gates: Path | None = Field(default=None, description="gate file (docs/gates.md); default: the target's own")
+
+    lang: Language | None = Field(
+        default=None, description="language of report.html and report.md; default: SUITE_LANG, else en"
+    )
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
         description="yes: write dashboards and annotations to that Grafana; no: only look; "
         "default: yes, but no with the external backend",
     )
+
+    lang: Literal["en", "ko"] = Field(default="en", description="language of report.html and report.md")
 
     @field_validator("grafana_credentials")
     @classmethod

@@ -27,9 +27,9 @@ class _Line:
 def draw_answers(
     engine: Engine, samples: Samples, start: float, end: float, traffic: Collection[Traffic] = ANY_TRAFFIC
 ) -> list[dict[str, Any]]:
-    """One row a panel, in page order: {id, dashboard, title, description, kind, unit, grid, live, thresholds, state,
-    verdict, reason, series: [{legend, unit, times, values}]}; `start`, `end` and times in unix seconds, values finite
-    or null.
+    """One row a panel, in page order: {id, dashboard, title, description, kind, unit, grid, live, queries, thresholds,
+    state, verdict, reason, series: [{legend, unit, times, values}]}; `start`, `end` and times in unix seconds, values
+    finite or null, queries as Prometheus was asked.
 
     The verdict is the sampler's, from under load; the series are asked now, over the whole window, and thinned to what
     the eye can tell apart (`dashboards.thinning`).
@@ -41,7 +41,7 @@ def draw_answers(
 def _row(engine: Engine, seen: PanelSamples, raster: Raster, traffic: Collection[Traffic]) -> dict[str, Any]:
     panel = seen.panel
     verdict, reason = panel_verdict(seen, traffic)
-    lines, error = _lines(engine, panel, raster)
+    lines, queries, error = _lines(engine, panel, raster)
     return {
         "id": panel.id,
         "dashboard": panel.dashboard,
@@ -51,6 +51,7 @@ def _row(engine: Engine, seen: PanelSamples, raster: Raster, traffic: Collection
         "unit": panel.unit,
         "grid": {"x": panel.grid.x, "y": panel.grid.y, "w": panel.grid.w, "h": panel.grid.h},
         "live": panel.live,
+        "queries": queries,
         "thresholds": [{"above": each.above, "colour": each.colour} for each in panel.thresholds],
         "state": seen.state.value,
         "verdict": verdict.value,
@@ -59,20 +60,22 @@ def _row(engine: Engine, seen: PanelSamples, raster: Raster, traffic: Collection
     }
 
 
-def _lines(engine: Engine, panel: Panel, raster: Raster) -> tuple[list[_Line], str]:
-    """The panel's lines over the whole window, in the order of its queries; and why a query could not be asked."""
+def _lines(engine: Engine, panel: Panel, raster: Raster) -> tuple[list[_Line], list[str], str]:
+    """The panel's lines over the whole window, in the order of its queries; these; and why one could not be asked."""
     found: dict[LineKey, _Line] = {}
+    queries: list[str] = []
     error = ""
     for start, end in raster.chunks():
         answer = engine.ask(panel, start, end, raster.step_s)
         error = answer.error or error
+        queries = [target.expr for target in answer.targets]
         for index, (asked, target) in enumerate(zip(panel.targets, answer.targets, strict=True)):
             for series in target.series:
                 line = found.setdefault(_key(index, series), _Line(asked, series.legend))
                 line.points += thin(series.times, series.values, raster, highest_only=panel.kind is Kind.HEATMAP)
     ordered = sorted(found.items(), key=lambda item: item[0][0])
     lines = [line for _, line in ordered]
-    return sorted(lines, key=_upper_bound) if panel.of_buckets else lines, error
+    return sorted(lines, key=_upper_bound) if panel.of_buckets else lines, queries, error
 
 
 def _key(index: int, series: Series) -> LineKey:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from core.checks import SCENARIOS
 from core.errors import SuiteError
-from core.request import BackendName, PortChoice, Request
+from core.request import BackendName, Language, PortChoice, Request
 from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
 from infra.portal_faults import FAULTS
@@ -159,4 +159,5 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
+    parser.add_argument("--lang", choices=get_args(Language), help=about["lang"])
     return parser

@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 import tasks.report as steps
 from core.errors import SuiteError
 from core.reach import reaching
-from core.request import BackendName, PortChoice, Request, ScenarioId
+from core.request import BackendName, Language, PortChoice, Request, ScenarioId
 from core.words import Phase, Verdict
 from flows.consent import given_now
 from flows.dashboards import dashboards
@@ -65,6 +65,7 @@ def full_suite(
     ports: PortChoice = asked("ports"),
     gates: Path | None = asked("gates", files=True),
     i_mean: str | None = asked("i_mean"),
+    lang: Language | None = asked("lang", names=get_args(Language)),
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -79,6 +80,7 @@ def full_suite(
         ports=ports,
         gates=gates,
         i_mean=given_now(i_mean),
+        lang=lang,
     )
     try:
         run = open_run(request)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import promql_parser
 
@@ -19,6 +20,10 @@ K6_RATE_WINDOW_S = 10
 """k6 pushes every second (corrections.md 19): ten samples a rate."""
 SCRAPES_PER_RATE = 4
 """A rate looks back over four scrapes, so that one missed scrape leaves no gap (Grafana's `$__rate_interval`)."""
+
+
+Measured = Literal["", "latency", "service time"]
+"""Of a duration: as the client sees it, network and queues included, or as the server measures it inside itself."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class SeriesSpec:
     unit: str  # "1/s", "s", "ratio", "bytes", "records" or "count"
     definition: str
     promql: str
+    measures: Measured = ""
     of_histograms: bool = False  # native ones: kept as buckets, without a value that a gate or a plot could take
 
     @property
@@ -100,6 +106,7 @@ def _k6(run_id: str) -> Iterator[SeriesSpec]:
         "s",
         "95 % of expected answers came back faster than this, seen by k6, by request name; from native histograms.",
         f"histogram_quantile(0.95, sum by (name) ({latency}))",
+        "latency",
     )
     yield SeriesSpec(
         "k6_vus",
@@ -141,6 +148,7 @@ def _services(profile: Profile, window: str) -> Iterator[SeriesSpec]:
             "s",
             f"{percent} % of requests were answered faster than this, measured inside each service, over {window}.",
             f"histogram_quantile({percent / 100}, {buckets})",
+            "service time",
         )
 
 

@@ -56,8 +56,9 @@ def collect(
     began = time.monotonic()
     with Prometheus(prometheus_url, patience_s) as prometheus:
         answers = _ask_all(prometheus, specs, window, step_s, ends)
-    found = {spec.id: lines for spec, (_, lines) in zip(specs, answers, strict=True) if lines}
-    collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), found)
+        found = {spec.id: lines for spec, (_, lines) in zip(specs, answers, strict=True) if lines}
+        ahead_s = _clock_ahead_s(prometheus) if found else 0.0
+    collected = Collected(run_id, window, step_s, tuple(row for row, _ in answers), found, ahead_s)
     with_data = sum(row.state == "data" for row in collected.rows)
     log.info("collected %d of %d series in %.1f s", with_data, len(specs), time.monotonic() - began)
     if run_dir is not None:
@@ -79,6 +80,14 @@ def await_scrape(prometheus_url: str, profile: Profile, moment: datetime, timeou
 
     with Prometheus(prometheus_url, 0.0) as prometheus, suppress(SuiteError):
         wait_for(oldest_s, lambda seen: seen > moment.timestamp(), timeout_s, every_s=0.2)
+
+
+def _clock_ahead_s(prometheus: Prometheus) -> float:
+    """Seconds by which Prometheus' clock is ahead of this machine's; 0 where it does not tell."""
+    try:
+        return prometheus.clock_ahead_s()
+    except SuiteError:
+        return 0.0
 
 
 Answer = tuple[SeriesRow, Sequence[AnyLine]]
@@ -157,5 +166,7 @@ def _row(
         state=state,
         note=note,
         lines=len(lines),
+        metrics=spec.metrics,
+        measures=spec.measures,
         samples=sum(line.samples for line in lines),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from report.catalogue import Measured
 from report.prometheus import Line
 from report.store import Collected
 
@@ -88,6 +89,8 @@ class Figure:
     limits: tuple[Limit, ...] = ()
     number: Number | None = None
     marks: tuple[Mark, ...] = ()
+    metrics: tuple[str, ...] = ()
+    measures: Measured = ""
 
     @property
     def has_data(self) -> bool:
@@ -204,6 +207,8 @@ def _figure(plot: Plot, collected: Collected) -> Figure:
         unit=specs[0].unit if specs else "",
         kind="lines",
         traces=traces,
+        metrics=tuple(dict.fromkeys(name for row in specs for name in row.metrics)),
+        measures=specs[0].measures if specs else "",
         note=note or missing or ("" if traces else f"{plot.title} was not collected"),
     )
 

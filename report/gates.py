@@ -24,6 +24,10 @@ COVERAGE_MIN = 0.5
 """With samples at fewer than this share of the window's steps, nothing is claimed of it."""
 PAUSING = ("k6", "bot")
 """Groups whose lines stand still between the parts of the load that make them: there a hole is none."""
+CLOCKS_APART_AT_MOST_S = 2.0
+"""Between this machine, whose clock says when the load was, and Prometheus, which says when it scraped."""
+OWN_CLOCK = "k6"
+"""Group of the series that this machine dates itself."""
 STALE_STEPS = 2 * GAP_STEPS
 """`last` speaks of the window's end: a line that was last seen more than this many steps before says nothing of it."""
 
@@ -118,6 +122,8 @@ def _outcome(gate: Gate, collected: Collected | None, spans: Sequence[Span]) -> 
     row = _row(gate.series, collected)
     if row is None:
         return Outcome(Verdict.NO_DATA, collected.why_not(gate.series))
+    if row.group != OWN_CLOCK and abs(collected.clock_ahead_s) > CLOCKS_APART_AT_MOST_S:
+        return Outcome(Verdict.NO_DATA, f"nothing is claimed: {_clocks_apart(collected.clock_ahead_s)}")
     look_back = lookback_s(row.promql)
     pieces = judged_pieces(gate.window, spans, look_back, collected.step_s)
     if not pieces:
@@ -135,6 +141,11 @@ def _outcome(gate: Gate, collected: Collected | None, spans: Sequence[Span]) -> 
     covered = coverage([line for _, line in found], pieces, look_back, collected.step_s)
     worst = (min if gate.comparison.startswith(">") else max)(figures, key=lambda figure: figure.value)
     return Outcome(*_verdict(gate, worst, figures, covered), pieces, worst)
+
+
+def _clocks_apart(ahead_s: float) -> str:
+    """Its samples lie elsewhere in time than the load that made them."""
+    return f"Prometheus' clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
 
 
 def _figures(

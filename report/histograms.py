@@ -35,6 +35,7 @@ def histogram_series(run_id: str) -> tuple[SeriesSpec, ...]:
             "s",
             "How many answers took how long, seen by k6, since it started: native histograms, by request and status.",
             f"k6_http_req_duration_seconds{{run_id={json.dumps(run_id)}}}",
+            "latency",
             of_histograms=True,
         ),
     )

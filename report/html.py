@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from plotly.offline import get_plotlyjs
 
 from core.checks import VERIFICATION_PLAN
 from core.errors import SetupError
+from core.request import Language
 from core.words import Verdict
+from report.amounts import amount
 from report.bottleneck_figures import bottleneck_figures
+from report.definitions import SCENARIO_LINES, compared_lines, measured_by_gate
 from report.figures import Figure, series_figures
+from report.language import Words, words
 from report.model import Report, ScenarioRow
 from report.panel_figures import panel_figures
 from report.panels import read_panels
@@ -29,12 +34,25 @@ from report.summary import (
     SCENARIO_COLUMNS,
     SIGNS,
     blocked_count,
+    change_text,
+    checks_text,
     duration,
     facts,
     headline,
     next_steps,
+    plural,
     scenario_cells,
     scenario_figures,
+)
+from report.trends import (
+    CHANGES,
+    TRENDS,
+    shift_figure,
+    shifts_sorted,
+    soak_cells,
+    soak_figures,
+    soak_sorted,
+    worse_rows,
 )
 
 STEPS_SHOWN = 6
@@ -42,7 +60,7 @@ SECTIONS = {
     "load": "Load",
     "services": "Services",
     "resources": "Resources",
-    "stores": "Stores and bot",
+    "stores": "Stores",
 }
 DASHBOARD_TITLES = {"load-test-overview": "Load Test Overview", "bottleneck-detection": "Bottleneck Detection"}
 MEANINGS = {
@@ -67,7 +85,7 @@ class _Scenario:
     dashboard: str  # path of k6's own page, or empty
 
 
-def render_html(report: Report, run_dir: Path, collected: Collected | None) -> str:
+def render_html(report: Report, run_dir: Path, collected: Collected | None, language: Language = "en") -> str:
     """The page; what cannot be drawn is said in its place."""
     sections = [(id, title, _figures(collected, id)) for id, title in SECTIONS.items()] if collected else []
     dashboards, panels_note = _dashboards(run_dir)
@@ -75,12 +93,20 @@ def render_html(report: Report, run_dir: Path, collected: Collected | None) -> s
     figures += [figure for _, _, group in dashboards for figure in group]
     bottleneck = bottleneck_figures(report.bottleneck, collected, load_spans(run_dir)) if collected else []
     figures += bottleneck
+    trends = _trends(report, collected)
+    figures += [trends["comparison_figure"]] if trends["comparison_figure"] else []
+    figures += trends["soak_figures"]
     return (
-        _environment()
+        _environment(words(language))
         .get_template("report.html.j2")
         .render(
             report=report,
+            language=language,
             headline=headline(report),
+            checks_text=checks_text(report),
+            **trends,
+            definitions=(("Scenarios", SCENARIO_LINES), ("Compared figures", tuple(compared_lines()))),
+            measures_of=partial(measured_by_gate, report),
             facts=facts(report),
             steps=next_steps(report),
             steps_shown=STEPS_SHOWN,
@@ -105,13 +131,31 @@ def render_html(report: Report, run_dir: Path, collected: Collected | None) -> s
     )
 
 
-def _environment() -> Environment:
+def _trends(report: Report, collected: Collected | None) -> dict[str, Any]:
+    """What the sections of comparison and long load show."""
+    comparison = report.comparison
+    return {
+        "worse": worse_rows(comparison) if comparison else [],
+        "shifts": shifts_sorted(comparison) if comparison else [],
+        "comparison_figure": shift_figure(comparison) if comparison else None,
+        "soak": soak_sorted(report.soak),
+        "soak_figures": soak_figures(report.soak, collected),
+    }
+
+
+def _environment(words: Words) -> Environment:
     environment = Environment(
         loader=PackageLoader("report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     templates = Path(__file__).parent / "templates"
-    environment.filters.update(pretty=_pretty, code=_code)
+    environment.filters.update(pretty=_pretty, code=_code, say=words.say)
     environment.globals.update(
+        amount=amount,
+        change_text=change_text,
+        plural=plural,
+        changes=CHANGES,
+        soak_cells=soak_cells,
+        trends=TRENDS,
         signs=SIGNS,
         ranks=_RANKS,
         duration=duration,
@@ -124,9 +168,14 @@ def _environment() -> Environment:
 
 def _contents(report: Report, with_series: bool) -> Iterator[tuple[str, str]]:
     yield from (("plan", "Plan"), ("checks", "Checks"), ("scenarios", "Scenarios"))
+    if report.gates:
+        yield "gates", "Gates"
+    yield "bottleneck", "Bottleneck"
     if with_series:
         yield from SECTIONS.items()
-    yield "dashboards", "Dashboards"
+    yield from (("dashboards", "Dashboards"), ("comparison", "Comparison"))
+    if report.soak:
+        yield "soak", "Trends"
     if report.ledger:
         yield "ledger", "Ledger"
     yield from (("versions", "Versions"), ("definitions", "Definitions"))

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from core.checks import SCENARIOS
 from core.errors import SetupError, SuiteError
+from core.request import Language
 from core.settings import Settings
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Phase, Verdict
 from report.bottleneck import find_bottleneck, in_a_line
@@ -149,12 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help="keep the outcome: report.json, what is drawn from it, gates"
     )
+    parser.add_argument("--lang", choices=get_args(Language), help="with --write: language of what is drawn")
     given = parser.parse_args(arguments)
     try:
         judged = judge(given.run_dir, given.gates)
         if given.write:
             keep_gates(judged.gates, given.run_dir)
-            render_all(judged.after, given.run_dir)
+            render_all(judged.after, given.run_dir, language=given.lang)
     except SuiteError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the command line's own words
         return EXIT_CODES[Verdict.ERROR]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from report.gates import CLOCKS_APART_AT_MOST_S
 from report.model import ScenarioRow
 from report.store import Collected
 from report.windows import SCENARIO_PARTS, PartsRun
@@ -79,7 +80,7 @@ def figures_of(scenarios: Sequence[ScenarioRow], collected: Collected | None) ->
     """`<scenario or service>/<measure>` -> figure; only finite figures above 0, for others have no relative change."""
     found = dict(_of_scenarios(scenarios))
     load = PartsRun(SCENARIO_PARTS, scenarios, None).window("whole", SCENARIO_PARTS)
-    if collected is not None and load:
+    if collected is not None and load and abs(collected.clock_ahead_s) <= CLOCKS_APART_AT_MOST_S:
         for one in _FROM_SERIES:
             for line in collected.lines(one.series):
                 inside = line.finite_within(load[0].started, load[0].ended)

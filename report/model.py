@@ -178,6 +178,10 @@ class SeriesRow(Row):
     note: str = Field(description="why there is no data")
     lines: int = 0
     samples: int = 0
+    metrics: tuple[str, ...] = Field(default=(), description="names of the metrics that the query reads")
+    measures: Literal["", "latency", "service time"] = Field(
+        default="", description="of a duration: seen by the client, or inside the server"
+    )
 
 
 class RunKey(Row):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from report.definitions import measured_by
 from report.figures import Figure, Grid, Limit, Number, Trace, thin
 from report.panels import PanelAnswer, PanelSeries
 from report.summary import milliseconds
@@ -72,6 +73,8 @@ def _panel_figure(panel: PanelAnswer) -> Figure:
         verdict=panel.verdict,
         grid=Grid(panel.grid.x, panel.grid.w),
         limits=tuple(Limit(each.above, each.colour, readable(each.above, panel.unit)) for each in panel.thresholds),
+        metrics=panel.metrics,
+        measures=measured_by(panel.metrics, unit if panel.kind != "heatmap" else panel.unit),
         number=_number(panel) if panel.kind in OF_NUMBERS else None,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import SetupError
+from report.catalogue import metric_names
 from report.prometheus import Line
 
 
@@ -58,8 +59,14 @@ class PanelAnswer(BaseModel):
     verdict: str
     reason: str = ""
     grid: PanelGrid = PanelGrid()
+    queries: tuple[str, ...] = ()
     thresholds: tuple[PanelThreshold, ...] = ()
     series: tuple[PanelSeries, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that it reads, each once."""
+        return tuple(dict.fromkeys(name for query in self.queries for name in metric_names(query)))
 
     @property
     def of_buckets(self) -> bool:

@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
 from core.errors import SetupError, SuiteError
+from core.request import Language
 from core.settings import Settings
 from report.html import render_html
 from report.junit import render_junit
@@ -28,26 +30,35 @@ from report.terminal import print_report
 _REDRAW = "Draw it again with `python -m report.render <run directory>`; the run itself is not affected."
 
 log = logging.getLogger("report")
-Renderers = Mapping[str, Callable[[Report, Path, Collected | None], str]]
+Renderer = Callable[[Report, Path, Collected | None, Language], str]
+Renderers = Mapping[str, Renderer]
 
 RENDERERS: Renderers = {
-    "report.md": lambda report, _run_dir, _collected: render_markdown(report),
-    "junit.xml": lambda report, _run_dir, _collected: render_junit(report),
+    "report.md": lambda report, _run_dir, _collected, language: render_markdown(report, language),
+    "junit.xml": lambda report, _run_dir, _collected, _language: render_junit(report),
     "report.html": render_html,
 }
 """File name -> what draws it; the largest last."""
 
 
-def render_all(report: Report, run_dir: Path, renderers: Renderers = RENDERERS) -> Report:
+def render_all(
+    report: Report, run_dir: Path, renderers: Renderers = RENDERERS, language: Language | None = None
+) -> Report:
     """Write every form of the report into the run directory; the report as written, with renderers' errors.
 
-    SetupError only when report.json itself cannot be written.
+    `language` is by default the user's (SUITE_LANG); report.json and junit.xml are the same in all. SetupError only
+    when report.json itself cannot be written.
     """
+    language = language or Settings().lang
     began = time.monotonic()
     report = _without_earlier_errors(report, renderers)
     write_json(report, run_dir)
     collected = _collected(run_dir)
-    failures = [row for name in renderers if (row := _draw(name, renderers, report, run_dir, collected))]
+
+    def draw(name: str, renderer: Renderer) -> ErrorRow | None:
+        return _draw(run_dir / name, lambda: renderer(report, run_dir, collected, language))
+
+    failures = [row for name in renderers if (row := draw(name, renderers[name]))]
     if failures:
         report = report.model_copy(update={"errors": (*report.errors, *failures)})
         write_json(report, run_dir)
@@ -60,16 +71,15 @@ def write_json(report: Report, run_dir: Path) -> None:
     _write(run_dir / "report.json", to_json(report))
 
 
-def _draw(
-    name: str, renderers: Renderers, report: Report, run_dir: Path, collected: Collected | None
-) -> ErrorRow | None:
+def _draw(path: Path, drawn: Callable[[], str]) -> ErrorRow | None:
     try:
-        _write(run_dir / name, renderers[name](report, run_dir, collected).encode())
+        _write(path, drawn().encode())
     except SuiteError as error:
         return ErrorRow.of(error)
     except Exception as error:
-        log.debug("%s could not be drawn", name, exc_info=error)
-        return ErrorRow(where=name, what=f"could not be drawn: {type(error).__name__}: {error}", cure=_REDRAW)
+        log.debug("%s could not be drawn", path.name, exc_info=error)
+        what = f"could not be drawn: {type(error).__name__}: {error}"
+        return ErrorRow(where=path.name, what=what, cure=_REDRAW)
     return None
 
 
@@ -103,9 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "run_dir", type=Path, nargs="?", default=Settings().runs_dir / "latest", help="default: runs/latest"
     )
-    run_dir: Path = parser.parse_args(arguments).run_dir
+    parser.add_argument("--lang", choices=get_args(Language), help="default: SUITE_LANG, else en")
+    given = parser.parse_args(arguments)
+    run_dir: Path = given.run_dir
     try:
-        report = render_all(read_report(run_dir / "report.json"), run_dir)
+        report = render_all(read_report(run_dir / "report.json"), run_dir, language=given.lang)
     except SuiteError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the command line's own words
         return 2

@@ -47,6 +47,7 @@ class Collected:
     step_s: float
     rows: tuple[SeriesRow, ...]
     series: Mapping[str, Sequence[AnyLine]]  # by id; without those that have no line
+    clock_ahead_s: float = 0.0  # of Prometheus, against this machine
 
     def lines(self, series_id: str) -> list[Line]:
         """Every line of one series, [] where there is none."""
@@ -99,7 +100,7 @@ def load_collected(run_dir: Path) -> Collected:
             reason = f"metrics/{path.name} cannot be read: {str(error).splitlines()[0]}"
             log.warning("%s", reason)
             rows = [_failed(row, reason) if row.group == group else row for row in rows]
-    return Collected(index.run_id, window, index.step_s, tuple(rows), series)
+    return Collected(index.run_id, window, index.step_s, tuple(rows), series, index.clock_ahead_s)
 
 
 class _Index(BaseModel):
@@ -110,6 +111,7 @@ class _Index(BaseModel):
     ended: Moment
     step_s: float
     rows: tuple[SeriesRow, ...]
+    clock_ahead_s: float = 0.0
 
 
 def _index(collected: Collected) -> _Index:
@@ -120,6 +122,7 @@ def _index(collected: Collected) -> _Index:
         ended=window.ended,
         step_s=collected.step_s,
         rows=collected.rows,
+        clock_ahead_s=collected.clock_ahead_s,
     )
 
 

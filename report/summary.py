@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from core.checks import SCENARIOS, Check
 from core.words import Verdict
-from report.model import GateRow, Report, ScenarioRow
+from report.advice import advice_for
+from report.amounts import amount, hours, relative
+from report.model import GateRow, Report, ScenarioRow, ShiftRow
 
 SIGNS = {
     Verdict.PASS: "✓",
@@ -19,8 +22,13 @@ SIGNS = {
     Verdict.SKIPPED: "–",
 }
 """A sign beside each verdict's colour, for readers who do not see colours."""
+Mark = Literal["worse", "grows", "limit"]
+MARKS: Mapping[Mark, str] = {"worse": "↗", "grows": "↗", "limit": "◆"}
+"""What is to be done beside the verdict: worse than before, growing without end, the resource that saturated first."""
 _OF_CORRECTNESS = ("ledger-coupons", "ledger-orders", "cache-single-flight", "kafka-bot-accounting")
 _BLOCKED = "blocked by "
+_WORSE = "Look at what was changed before that run; acknowledge it in `history/acknowledged.yaml` if it is meant."
+_GROWS = "Find what is kept and never given back before that time is over."
 _RANK = (Verdict.FAIL, Verdict.ERROR, Verdict.INVALID, Verdict.NO_DATA)
 
 
@@ -33,12 +41,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do; `look_at` is a path inside the run directory, or empty."""
+    """One thing to do: what is the matter, where to look; `look_at` is a path inside the run directory, or empty."""
 
-    verdict: Verdict
+    verdict: Verdict | Mark
     title: str
     text: str
     look_at: str = ""
+    advice: str = ""
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.verdict] if isinstance(self.verdict, Verdict) else MARKS[self.verdict]
 
 
 def headline(report: Report) -> str:
@@ -62,22 +75,63 @@ def headline(report: Report) -> str:
             return "Something that was asked for was not measured, so nothing is claimed about it."
 
 
+def checks_text(report: Report) -> str:
+    """How far the verdict can be believed: '20 of 22 checks passed, 1 failed, 1 without data'."""
+    count = Counter(check.verdict for check in report.checks)
+    judged = sum(number for verdict, number in count.items() if verdict is not Verdict.SKIPPED)
+    words = {
+        Verdict.FAIL: "failed",
+        Verdict.ERROR: "could not run",
+        Verdict.INVALID: "invalid",
+        Verdict.NO_DATA: "without data",
+        Verdict.SKIPPED: "skipped",
+    }
+    others = (f"{count[verdict]} {word}" for verdict, word in words.items() if count[verdict])
+    return ", ".join((f"{count[Verdict.PASS]} of {judged} checks passed", *others))
+
+
 def facts(report: Report) -> tuple[Fact, Fact, Fact]:
-    """The three facts that matter: the checks, the load, the correctness under it."""
-    return _checks_fact(report), _load_fact(report), _correctness_fact(report)
+    """The three facts that matter: the load, the correctness under it, and whether anything is worse than before."""
+    return _load_fact(report), _correctness_fact(report), _history_fact(report)
 
 
 def next_steps(report: Report) -> list[Step]:
     """What to do next, the worst first; what is only blocked by something else is not named."""
     steps = [Step(Verdict.ERROR, row.where or "run", f"{row.what}. {row.cure}".strip()) for row in report.errors]
     steps += [
-        Step(check.verdict, check.id, check.observed, _look_at(check))
+        Step(check.verdict, check.id, check.observed, _look_at(check), advice_for(check.id))
         for verdict in _RANK
         for check in report.checks
         if check.verdict is verdict and not check.observed.startswith(_BLOCKED)
     ]
     steps += _gate_steps([gate for gate in report.gates if gate.verdict in _RANK and not gate.id.startswith("k6-")])
+    steps += [*_limit_steps(report), *_worse_steps(report), *_growing_steps(report)]
     return steps or [_when_all_is_well(report)]
+
+
+def _limit_steps(report: Report) -> Iterator[Step]:
+    found = report.bottleneck
+    if found.component not in (None, "none"):
+        yield Step("limit", f"{found.component}", found.evidence)
+
+
+def _worse_steps(report: Report) -> Iterator[Step]:
+    """What became worse and has not been said yet."""
+    for group in report.comparison.regressions if report.comparison else ():
+        if group.news:
+            worst = group.headline
+            with_it = f", with {plural(len(group.beneath), 'other figure')}" if group.beneath else ""
+            text = f"{change_text(worst.shift)} since run {worst.since}{with_it}"
+            yield Step("worse", worst.shift.figure, text, advice=_WORSE)
+
+
+def _growing_steps(report: Report) -> Iterator[Step]:
+    """What will run out: it still grows at the end of a steady load, and its limit is known."""
+    for row in report.soak:
+        if row.trend == "grows" and row.hours_left is not None:
+            rise = f"{amount(row.per_hour, row.unit)} an hour in {row.window.name}"
+            text = f"{rise}; at its limit in {hours(row.hours_left)}"
+            yield Step("grows", f"{row.title}: {row.name}", text, advice=_GROWS)
 
 
 def _gate_steps(gates: Sequence[GateRow]) -> list[Step]:
@@ -116,20 +170,6 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def _checks_fact(report: Report) -> Fact:
-    count = Counter(check.verdict for check in report.checks)
-    judged = sum(number for verdict, number in count.items() if verdict is not Verdict.SKIPPED)
-    words = {
-        Verdict.FAIL: "failed",
-        Verdict.ERROR: "could not run",
-        Verdict.INVALID: "invalid",
-        Verdict.NO_DATA: "without data",
-        Verdict.SKIPPED: "skipped",
-    }
-    detail = ", ".join(f"{count[verdict]} {word}" for verdict, word in words.items() if count[verdict])
-    return Fact("Checks", f"{count[Verdict.PASS]} of {judged} passed", detail or "none failed, none skipped")
-
-
 def _load_fact(report: Report) -> Fact:
     ran = [row for row in report.scenarios if row.requests]
     if not ran:
@@ -155,6 +195,22 @@ def _correctness_fact(report: Report) -> Fact:
     return Fact("Correctness under load", f"{len(good)} of {len(looked_at)} hold", bad or "ledgers, cache and messages")
 
 
+def _history_fact(report: Report) -> Fact:
+    label, found = "Against earlier runs", report.comparison
+    if found is None:
+        return Fact(label, "not compared", "this run has no history")
+    compared = sum(row.change != "unknown" for row in found.shifts)
+    if not compared:
+        return Fact(label, "not compared yet", next(iter(found.notes), "no figure that another run has"))
+    against = f"{plural(compared, 'figure')} against {plural(len(found.baseline), 'passing run')}"
+    if not found.regressions:
+        return Fact(label, "nothing worse", against)
+    worst = found.regressions[0].headline
+    news = sum(group.news for group in found.regressions)
+    value = f"{len(found.regressions)} worse, {news} new" if news else f"{len(found.regressions)} worse, known"
+    return Fact(label, value, f"most: {worst.shift.figure} {relative(worst.shift.relative)}; {against}")
+
+
 def _look_at(check: Check) -> str:
     for letter, name in SCENARIOS.items():
         if check.id == f"scenario-{letter}-thresholds":
@@ -168,6 +224,13 @@ def _when_all_is_well(report: Report) -> Step:
         text = f"This verdict leaves out {', '.join(skipped)}. Run the whole suite before relying on it."
         return Step(Verdict.SKIPPED, "A part of the suite", text)
     return Step(Verdict.PASS, "Nothing to mend", "Keep this run: later ones are compared with it.")
+
+
+def change_text(row: ShiftRow) -> str:
+    """'+12.4 % (9.1 … 15.8)': a relative change with its interval."""
+    if row.low is None or row.high is None:
+        return relative(row.relative)
+    return f"{relative(row.relative)} ({row.low * 100:+.1f} … {row.high * 100:+.1f})"
 
 
 def plural(number: int, word: str) -> str:

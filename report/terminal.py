@@ -12,7 +12,7 @@ from rich.table import Table
 from core.findings import Finding, State
 from core.words import Verdict
 from report.model import Report
-from report.summary import SIGNS, blocked_count, duration, headline, next_steps, plural
+from report.summary import SIGNS, Step, blocked_count, checks_text, duration, headline, next_steps, plural
 
 STEPS_SHOWN = 5
 _COLOURS = {
@@ -35,10 +35,11 @@ def print_report(report: Report, run_dir: Path, console: Console) -> None:
             f"{plural(len(skipped), 'check')} skipped: {escape(', '.join(check.id for check in skipped))}", style="dim"
         )
     console.print(
-        f"\n{verdict_word(report.verdict)}  {escape(headline(report))}  [dim]{duration(report.duration_s)}[/dim]"
+        f"\n{verdict_word(report.verdict)}  {escape(headline(report))}  [dim]{duration(report.duration_s)}[/dim]\n"
+        f"  [dim]{checks_text(report)}[/dim]"
     )
     for step in next_steps(report)[:STEPS_SHOWN]:
-        console.print(f"  {verdict_word(step.verdict)} [bold]{escape(step.title)}[/bold] {escape(step.text)}")
+        console.print(f"  {_word(step)} [bold]{escape(step.title)}[/bold] {escape(step.text)}")
     if blocked := blocked_count(report):
         console.print(f"  {blocked} more could not be looked at because of these", style="dim")
     console.print(f"report  {escape(str(run_dir / 'report.html'))}", soft_wrap=True)
@@ -58,6 +59,12 @@ def print_findings(findings: Iterable[Finding], console: Console) -> None:
 def verdict_word(verdict: Verdict) -> str:
     """The verdict with its sign and colour, as rich markup."""
     return f"[bold {_COLOURS[verdict]}]{SIGNS[verdict]} {verdict}[/]"
+
+
+def _word(step: Step) -> str:
+    if isinstance(step.verdict, Verdict):
+        return verdict_word(step.verdict)
+    return f"[bold yellow]{step.sign} {step.verdict}[/]"
 
 
 def _table(report: Report) -> Table:

@@ -95,7 +95,7 @@ def write_report(run: Run) -> Report:
     except Exception as error:  # noqa: BLE001 - a run's report does not hang on its history
         row = ErrorRow.of(known_error(error, "history"))
         report = report.model_copy(update={"errors": (*report.errors, row)})
-    return render_all(report, run.directory.path)
+    return render_all(report, run.directory.path, language=run.request.lang)
 
 
 def stages_of(run: Run) -> list[StageRow]:
@@ -142,7 +142,8 @@ def publish(run: Run, report: Report) -> None:
 def _show_in_prefect(run: Run, report: Report) -> None:
     rows = [{"check": row.id, "verdict": row.verdict.value, "seen": row.observed} for row in report.checks]
     create_table_artifact(rows, key="checks", description=f"{report.verdict}: checks of run {report.run_id}")
-    create_markdown_artifact(render_markdown(report), key="report", description=f"Run {report.run_id}")
+    short = render_markdown(report, run.request.lang or Settings().lang)
+    create_markdown_artifact(short, key="report", description=f"Run {report.run_id}")
     about = f"{report.verdict}: the whole report of run {report.run_id}"
     create_link_artifact(report_address(run), key="report-html", link_text="report.html", description=about)
 

@@ -19,7 +19,7 @@ function format(unit) {
 function colours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
-  return { yellow: read("--warn"), red: read("--fail"), text: read("--quiet"), line: read("--line"), card: read("--card"), band: read("--band"), cold: read("--cold"), lines: read("--colours").split(" ") };
+  return { yellow: read("--warn"), red: read("--fail"), green: read("--pass"), text: read("--quiet"), line: read("--line"), card: read("--card"), band: read("--band"), cold: read("--cold"), lines: read("--colours").split(" ") };
 }
 
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
@@ -77,10 +77,32 @@ function heatmap(figure, colour) {
   return { data, layout: { yaxis: { type: "category", automargin: true } } };
 }
 
+// A point with its interval for each figure, and a line at "no change".
+function intervals(figure, colour) {
+  const paint = { worse: colour.red, better: colour.green };
+  const data = [{
+    type: "scatter", mode: "markers", x: figure.traces.map((trace) => trace.y[1]), y: figure.traces.map((trace) => plain(trace.name)),
+    marker: { size: 8, color: figure.traces.map((trace) => paint[trace.unit] || colour.text) }, hovertemplate: "%{y}: %{x:+.1%}<extra></extra>",
+    error_x: {
+      type: "data", symmetric: false, thickness: 1.4, width: 3, color: colour.text,
+      array: figure.traces.map((trace) => trace.y[2] - trace.y[1]), arrayminus: figure.traces.map((trace) => trace.y[1] - trace.y[0]),
+    },
+  }];
+  const none = { type: "line", xref: "x", yref: "paper", x0: 0, x1: 0, y0: 0, y1: 1, line: { width: 1, color: colour.text } };
+  const layout = {
+    shapes: [none], hovermode: "closest", yaxis: { type: "category", automargin: true, dtick: 1 },
+    xaxis: { type: "linear", tickformat: "+.0%", gridcolor: colour.line, zeroline: false, automargin: true },
+  };
+  return { data, layout };
+}
+
+const KINDS = { heatmap, intervals, lines };
+
 function draw(node) {
   const figure = figures.get(node.dataset.figure);
   const colour = colours();
-  const { data, layout } = (figure.kind === "heatmap" ? heatmap : lines)(figure, colour);
+  if (figure.kind === "intervals") node.style.height = `${60 + 24 * figure.traces.length}px`;
+  const { data, layout } = KINDS[figure.kind](figure, colour);
   const house = {
     margin: { l: 8, r: 12, t: 18, b: 8 }, paper_bgcolor: colour.card, plot_bgcolor: colour.card, colorway: colour.lines,
     font: { color: colour.text, size: 12, family: getComputedStyle(document.body).fontFamily },
@@ -114,12 +136,10 @@ function sortBy(table, column, descending) {
     const text = cell.dataset.sort ?? cell.textContent.trim();
     return text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
   };
-  const rows = [...table.tBodies[0].rows].sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
-    const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
-    return descending ? -order : order;
-  });
-  table.tBodies[0].append(...rows);
+  const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
+  const numbers = rows.every(([value]) => typeof value === "number");
+  rows.sort(([x], [y]) => (descending ? -1 : 1) * (numbers ? x - y : String(x).localeCompare(String(y))));
+  table.tBodies[0].append(...rows.map(([, row]) => row));
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -26,7 +26,8 @@ from infra.embedded.catalogue import open_backend
 from k6.plan import herd_starts_s
 from targets.load import load_load
 from targets.model import load_profile
-from tests.bench.collecting import collecting_cost
+from tests.bench.collecting import FAMILIES, SERIES, STEPS, collecting_cost
+from tests.bench.drawing import drawing_cost
 from tests.bench.generator import generator_cost, wrapper_s
 from tests.bench.kafka_bench import KafkaBench
 from tests.bench.kafka_rows import kafka_measures
@@ -39,6 +40,8 @@ WRAPPER_AT_MOST_S = 2.0
 GENERATOR_AT_LEAST = 0.8
 COLLECT_FASTER = 5.0
 COLLECT_MEMORY = 0.5
+COLLECT_MANY_AT_MOST_MIB = 1024.0
+DRAWN_AT_MOST_S = 5.0
 
 
 def main(prefixes: Sequence[str] = ()) -> int:
@@ -75,6 +78,8 @@ def _measures(folder: Path, kafka: KafkaBench) -> Mapping[str, Measure]:
         "scenario-wrapper": partial(_wrapper_rows, folder),
         "collect-day": collecting,
         "collect-day-memory": collecting,
+        "collect-2000-memory": collecting,
+        "report-drawn": partial(_drawing_rows, folder / "drawn"),
         **kafka_measures(kafka),
         "stack-warm-start": stack,
         "suite-own-cost": stack,
@@ -135,6 +140,24 @@ def _collecting_rows(folder: Path) -> Iterator[Row]:
         f"<= {COLLECT_MEMORY} x",
         small <= COLLECT_MEMORY,
     )
+    many = cost["many"].mebibytes
+    yield Row(
+        "collect-2000-memory",
+        many,
+        "MiB",
+        "times and values as plain numbers",
+        16 * FAMILIES * SERIES * STEPS / 2**20,
+        f"<= {COLLECT_MANY_AT_MOST_MIB:.0f} MiB",
+        many <= COLLECT_MANY_AT_MOST_MIB,
+    )
+
+
+def _drawing_rows(folder: Path) -> Iterator[Row]:
+    folder.mkdir()
+    cost = drawing_cost(folder)
+    want = f"<= {DRAWN_AT_MOST_S:.0f} s"
+    beside = "start of the process alone"
+    yield Row("report-drawn", cost.drawn_s, "s", beside, cost.start_s, want, cost.drawn_s <= DRAWN_AT_MOST_S)
 
 
 def _stack_rows(folder: Path) -> Iterator[Row]:

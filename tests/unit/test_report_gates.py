@@ -124,6 +124,15 @@ class TestWindows:
         row = judged(gate(parts=["c", "e"], window="spike"), collected())
         assert (row.verdict, row.observed) == (Verdict.SKIPPED, "scenarios C, E were not asked for")
 
+    @pytest.mark.parametrize(("ahead_s", "said"), [(42.4, "42 s ahead of"), (-3.0, "3 s behind")])
+    def test_claims_nothing_where_prometheus_has_another_clock(self, ahead_s: float, said: str) -> None:
+        """Its samples lie elsewhere in time than the load: the figure would be that of another moment."""
+        rows = {row.series: row for row in build(facts(), replace(collected(), clock_ahead_s=ahead_s)).gates}
+        gate = rows["kafka_lag"]
+        assert gate.verdict is Verdict.NO_DATA
+        assert gate.observed == f"nothing is claimed: Prometheus' clock is {said} this machine's"
+        assert "clock" not in rows["k6_latency_p95"].observed  # which k6 dates itself, on this machine
+
     def test_outside_of_what_was_collected_asks_for_the_clocks(self) -> None:
         later = PartsRun(("a",), [scenario("a", 9_000, 60)], ())
         row = judged(gate(), collected(), later)

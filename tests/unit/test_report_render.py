@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from io import StringIO
 from pathlib import Path
@@ -12,17 +13,22 @@ from rich.console import Console
 
 from core.checks import CHECKS, VERIFICATION_PLAN, blocked, check
 from core.words import Verdict
+from report.advice import ADVICE
 from report.build import build
-from report.html import render_html
+from report.definitions import SCENARIO_LINES, measured_by_gate
+from report.figures import series_figures
+from report.html import DASHBOARD_TITLES, SECTIONS, render_html
 from report.junit import render_junit
 from report.markdown import render_markdown
 from report.model import ErrorRow, Report, read_report
+from report.panel_figures import panel_figures
+from report.panels import read_panels
 from report.render import RENDERERS, main, render_all
 from report.store import Collected, write_collected
+from report.summary import SCENARIO_COLUMNS, checks_text, next_steps
 from report.summary import facts as three_facts
-from report.summary import next_steps
 from report.terminal import print_report
-from tests.report_samples import collected, facts, line, passing_checks, write_panels
+from tests.report_samples import collected, compared, facts, line, passing_checks, soak_report, write_panels
 
 TAKEN = ErrorRow(where="kafka_bot", what="port 8000 is taken", cure="End that process, or use `--ports free`.")
 
@@ -55,9 +61,33 @@ class TestSummary:
 
     def test_counts_only_what_was_judged(self) -> None:
         # One check is SKIPPED; of the rest a FAIL, an INVALID and three NO_DATA did not pass.
-        fact = three_facts(bad())[0]
-        assert fact.value == f"{len(CHECKS) - 6} of {len(CHECKS) - 1} passed"
-        assert fact.detail == "1 failed, 1 invalid, 3 without data, 1 skipped"
+        passed = f"{len(CHECKS) - 6} of {len(CHECKS) - 1} checks passed"
+        assert checks_text(bad()) == f"{passed}, 1 failed, 1 invalid, 3 without data, 1 skipped"
+
+    def test_tells_in_three_facts_of_load_correctness_and_earlier_runs(self) -> None:
+        labels = ["Load", "Correctness under load", "Against earlier runs"]
+        assert [fact.label for fact in three_facts(bad())] == labels
+
+    def test_says_where_to_look_for_each_check_that_did_not_pass(self) -> None:
+        assert set(ADVICE) == set(CHECKS)
+        assert all(step.advice for step in next_steps(bad()) if step.title in CHECKS)
+
+    def test_names_what_became_worse_and_since_when(self) -> None:
+        report = compared(good())
+        step = next(step for step in next_steps(report) if step.verdict == "worse")
+        assert step.title == "a-shopping-flow/p95_ms"
+        assert "since run night-0020" in step.text
+        assert three_facts(report)[2].value == "1 worse, 1 new"
+
+    def test_claims_nothing_of_earlier_runs_without_any(self) -> None:
+        assert three_facts(good())[2].value == "not compared"
+        assert three_facts(compared(good(), worse=1.0))[2].value == "nothing worse"
+
+    def test_names_what_runs_out_and_when(self) -> None:
+        report, _ = soak_report()
+        [step] = [step for step in next_steps(report) if step.verdict == "grows"]
+        assert step.title.startswith("Open connections")
+        assert "at its limit in 3.4 h" in step.text
 
     def test_of_a_partial_run_says_what_its_pass_leaves_out(self) -> None:
         given = facts()
@@ -171,6 +201,41 @@ class TestPage:
         assert "panels were not asked in this run" in page
         assert 'class="plot"' not in page
 
+    def test_says_of_every_duration_whether_it_is_latency_or_service_time(self, tmp_path: Path) -> None:
+        """Each plot, panel and series in seconds, each percentile of a scenario, and each gate over one of them."""
+        report, found = good(), collected()
+        durations = [row for row in report.series if row.unit == "s"]
+        assert {row.id: row.measures for row in durations} == {
+            "k6_latency_p95": "latency",
+            **{f"service_latency_p{percent}": "service time" for percent in (50, 95, 99)},
+        }
+        plots = [figure for section in SECTIONS for figure in series_figures(found, section)]
+        write_panels(tmp_path)
+        panels = [figure for name in DASHBOARD_TITLES for figure in panel_figures(read_panels(tmp_path), name)]
+        for figure in (*plots, *panels):
+            assert figure.metrics, figure.id
+            in_seconds = figure.unit == "s" or figure.kind == "heatmap"
+            assert bool(figure.measures) == in_seconds, figure.id
+        assert {each.line for each in SCENARIO_LINES} == set(SCENARIO_COLUMNS[1:])
+        assert {each.line for each in SCENARIO_LINES if each.measures} == {"p50", "p95", "p99", "p95 intended"}
+        gates = {gate.series: measured_by_gate(report, gate) for gate in report.gates}
+        assert (gates["service_latency_p95"], gates["k6_latency_p95"]) == ("service time", "latency")
+        assert (gates["http_req_duration"], gates["http_req_failed"]) == ("latency", "")
+
+    def test_draws_comparison_and_trends_as_plots_and_tables(self, tmp_path: Path) -> None:
+        report, found = soak_report()
+        report = report.model_copy(update={"comparison": compared(good()).comparison})
+        page = self.page(tmp_path, report, found)
+        assert 'data-figure="comparison"' in page
+        assert "night-0020" in page
+        assert 'data-figure="soak-service_memory-shopping-service-scenario A"' in page
+        assert 'data-figure="soak-service_memory-auth-service-scenario A"' not in page  # it is level
+        table = page[page.index('<section id="soak">') :]
+        assert table.index("Open connections") < table.index("shopping-service") < table.index("auth-service")
+
+    def test_a_run_without_history_says_that_it_was_not_compared(self, tmp_path: Path) -> None:
+        assert "This run was not compared" in self.page(tmp_path, good(), collected())
+
     def test_a_plot_without_data_is_a_line_of_text_and_not_an_empty_box(self, tmp_path: Path) -> None:
         page = self.page(tmp_path, good(), collected(without=["kafka_lag"]))
         assert 'data-figure="kafka_lag"' not in page
@@ -187,7 +252,7 @@ class TestRenderAll:
         assert {path.name for path in tmp_path.glob("*.*")} == {"report.json", *RENDERERS}
 
     def test_a_renderer_that_fails_is_an_error_in_the_report_and_costs_no_other(self, tmp_path: Path) -> None:
-        def torn(report: Report, run_dir: Path, found: Collected | None) -> str:
+        def torn(report: Report, run_dir: Path, found: Collected | None, language: str) -> str:
             raise ZeroDivisionError("no pixels")
 
         given = good()
@@ -206,6 +271,39 @@ class TestRenderAll:
     def test_draws_although_no_series_were_collected(self, tmp_path: Path) -> None:
         assert render_all(good(), tmp_path).errors == ()
         assert "No series were collected" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize(
+        ("file", "content", "said"),
+        [
+            ("metrics/panels.json", b"[{", "panels.json cannot be read"),
+            ("metrics/panels.json", None, "panels were not asked in this run"),
+            ("metrics/series.json", b"{", "No series were collected"),
+            ("metrics/services.parquet", b"PAR1 torn", "metrics/services.parquet cannot be read"),
+            ("metrics/services.parquet", None, "metrics/services.parquet cannot be read"),
+        ],
+    )
+    def test_a_missing_or_broken_file_is_named_on_the_page(
+        self, tmp_path: Path, file: str, content: bytes | None, said: str
+    ) -> None:
+        write_panels(self.run(tmp_path))
+        (tmp_path / file).unlink() if content is None else (tmp_path / file).write_bytes(content)
+        report = good()
+        written = render_all(report, tmp_path)
+        assert (written.errors, written.verdict) == ((), report.verdict)
+        assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    def test_two_at_once_in_one_directory_leave_whole_files(self, tmp_path: Path) -> None:
+        """As a run that is being written and somebody who draws it again: each file is of one of them, to its end."""
+        self.run(tmp_path)
+        two = [multiprocessing.Process(target=render_all, args=(report, tmp_path)) for report in (good(), bad())]
+        for each in two:
+            each.start()
+        for each in two:
+            each.join(timeout=60)
+        assert [each.exitcode for each in two] == [0, 0]
+        assert read_report(tmp_path / "report.json").verdict in (good().verdict, bad().verdict)
+        assert (tmp_path / "report.html").read_text(encoding="utf-8").endswith("</html>")
+        ET.parse(tmp_path / "junit.xml")
 
     def test_leaves_no_half_written_file(self, tmp_path: Path) -> None:
         render_all(good(), self.run(tmp_path))
