@@ -19,8 +19,8 @@ NAME = "perf-suite"
 """Used for the cache directory, the control groups and the Prometheus `id` prefix."""
 
 
-SECRETS = ("SUITE_GRAFANA_CREDENTIALS",)
-"""Variables that only this process needs."""
+_secrets = {"SUITE_GRAFANA_CREDENTIALS"}
+"""Variables that only this process needs, those that a profile's passwords were read from among them."""
 
 _YES_OR_NO: Mapping[str, bool | None] = {
     "yes": True,
@@ -124,7 +124,15 @@ class Settings(BaseSettings):
 
 def process_environment(**changes: str) -> dict[str, str]:
     """The environment for a program that the suite starts: this process' own without its secrets, plus `changes`."""
-    return {**{name: value for name, value in os.environ.items() if name not in SECRETS}, **changes}
+    return {**{name: value for name, value in os.environ.items() if name not in _secrets}, **changes}
+
+
+def secret_from_environment(name: str) -> str:
+    """The variable's value, which from here on no program gets that the suite starts; ValueError when it is not set."""
+    _secrets.add(name)
+    if not os.environ.get(name):
+        raise ValueError(f"the environment variable {name} is not set")
+    return os.environ[name]
 
 
 def set_process_defaults(defaults: Mapping[str, str]) -> None:

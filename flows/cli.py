@@ -22,6 +22,7 @@ from report.gate_file import gates_for
 from targets.guard import PRODUCTION
 from targets.model import load_profile
 from targets.resolve import resolve
+from targets.secrets import read_later
 
 EPILOG = """\
 exit codes:  0 PASS   1 FAIL   2 ERROR (could not run: set-up, configuration, target refused)
@@ -84,7 +85,7 @@ def _run(request: Request, name: str = "full_suite", parameters: Collection[str]
 
 def _with_typed_name(request: Request) -> Request:
     """A person at a terminal is asked for a production target's name; it is kept nowhere."""
-    profile = load_profile(request.target)
+    profile = load_profile(request.target, read_later)
     if profile.environment != PRODUCTION or request.i_mean is not None or not sys.stdin.isatty():
         return request
     sys.stderr.write(f"target '{profile.name}' is PRODUCTION. Type its name to put load on it: ")

@@ -6,6 +6,7 @@ python -m flows.full_suite --help
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +32,7 @@ from flows.tracing import tracing
 from infra.portal_faults import FAULTS
 from targets.documents import known_documents
 from targets.model import FOLDER
+from tasks.alone import alone
 from tasks.opening import open_run
 from tasks.run import Run
 from tasks.stack import stack_alive, take_down
@@ -82,12 +84,14 @@ def full_suite(
         i_mean=given_now(i_mean),
         lang=lang,
     )
-    try:
-        run = open_run(request)
-    except SuiteError as error:  # a state with a sentence, where raising would show a trace-back in Prefect
-        tell_refusal(request, error)
-        return verdict_state(Verdict.ERROR, str(error), error)
-    return carry_out(run)
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(request))
+            run = open_run(request)
+        except SuiteError as error:  # a state with a sentence, where raising would show a trace-back in Prefect
+            tell_refusal(request, error)
+            return verdict_state(Verdict.ERROR, str(error), error)
+        return carry_out(run)
 
 
 def carry_out(run: Run) -> State[Any]:

@@ -27,7 +27,7 @@ def stop_on_signals(run: Run) -> Iterator[None]:
         return
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if run.stop.is_set():
+        if run.stopped_by:
             raise SystemExit(128 + number)
         log.warning("%s: stopping the load, then report and teardown; once more ends at once", signal.strsignal(number))
         run.stopped_by = number

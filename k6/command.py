@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.processes import dies_with_its_parent
-from core.settings import ROOT, process_environment
+from core.settings import ROOT, Settings, process_environment
 from k6.model import ScenarioRequest
 from k6.plan import planned_s, scenario_name
 
@@ -88,6 +88,7 @@ def k6_environment(request: ScenarioRequest, files: Files, caller: Mapping[str, 
         "GOMAXPROCS": str(max(1, (os.cpu_count() or 1) // PROCESSORS_SHARE)),
         "GOGC": str(GARBAGE_PERCENT),
         "GOMEMLIMIT": MEMORY_LIMIT,
+        **_authorities(),
         **_remote_write(request),
         **_web_dashboard(request, files),
     }
@@ -99,6 +100,12 @@ def has_web_dashboard(request: ScenarioRequest) -> bool:
 
 def _is_dropped(name: str) -> bool:
     return name.startswith("K6_") or name.lower() in PROXIES
+
+
+def _authorities() -> dict[str, str]:
+    """Who may vouch for the target's certificate, for Go on Linux; on macOS it is the keychain's to say."""
+    file = Settings().ca_file
+    return {} if file is None else {"SSL_CERT_FILE": str(file)}
 
 
 def _remote_write(request: ScenarioRequest) -> dict[str, str]:

@@ -7,8 +7,8 @@ import logging
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -21,13 +21,18 @@ from core.rundir import new_run_id, utc_now
 from core.settings import Settings
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Verdict, worst
 from k6.checks import generator_valid_check, thresholds_check
-from k6.model import K6Program, ScenarioRequest, ScenarioResult
+from k6.model import K6Program, Progress, ScenarioRequest, ScenarioResult
 from k6.plan import scenario_name
 from k6.progress import log_progress
 from k6.runner import run_scenario
+from k6.spending import spending
+from targets.budget import Limits, require_within
 from targets.guard import require_consent
 from targets.load import load_load
-from targets.model import load_profile
+from targets.lock import alone_on, lock_name
+from targets.model import Profile, load_profile
+
+log = logging.getLogger("k6")
 
 ENVIRONMENTS = {"local": "portal", "docker": "portal"}
 """The design's names for its targets (section 4.4) -> our profiles: both publish the gateway on this machine's 8080."""
@@ -49,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop, signals = threading.Event(), list[int]()
     try:
         request = _request(_parser().parse_args(arguments))
-        with _stopped_by_signals(stop, signals):
-            result = run_scenario(request, log_progress, stop)
+        with _stopped_by_signals(stop, signals), _lock(request.profile):
+            result = run_scenario(request, _limited(request, stop), stop)
     except (SuiteError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(f"ERROR    {error}", highlight=False, markup=False)
         return EXIT_CODES[Verdict.ERROR]
@@ -59,6 +64,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if signals:
         return EXIT_SIGINT if signals[0] == signal.SIGINT else EXIT_SIGTERM
     return EXIT_CODES[Verdict.ERROR if result.error else worst(check.verdict for check in checks)]
+
+
+def _lock(profile: Profile) -> AbstractContextManager[None]:
+    settings = Settings()
+    return alone_on(lock_name(profile, profile.backend, settings.state_dir), settings.cache_dir / "locks")
+
+
+def _limited(request: ScenarioRequest, stop: threading.Event) -> Callable[[Progress], None]:
+    """Progress as log lines; the load ends when the target's budget is used up or it has had enough."""
+    require_within(request.profile, [spending(request.scenario, request.load, request.profile)], request.load.name)
+    limit = Limits(request.profile).of(request.scenario)
+
+    def note(progress: Progress) -> None:
+        log_progress(progress)
+        if said := limit(progress.elapsed_s, progress.requests, progress.failed_ratio):
+            log.error("the load ends: %s", said)
+            stop.set()
+
+    return note
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from core.deadman import ends_with_us
 from core.errors import SetupError
 from core.rundir import utc_now
 from k6.command import Files, k6_arguments, k6_environment
@@ -117,7 +118,7 @@ def _run(
         started, began = utc_now(), time.monotonic()
         arguments = k6_arguments(request, files, api, paused=gate is not None)
         process = _start(arguments, k6_environment(request, files))
-        with _output_kept(process, files.log) as receipts:
+        with ends_with_us(process.pid), _output_kept(process, files.log) as receipts:
             processors = ProcessorWatch(process.pid)
             paused = (PausedK6(api, gate, reader.restart).look,) if gate else ()
             cut_short = _watch(process, (*paused, processors.look, report), stop, limit_s)

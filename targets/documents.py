@@ -97,7 +97,7 @@ def _problem(root: yaml.Node, detail: dict[str, Any]) -> tuple[int, str]:
         return _line(root, location), f"unknown key '{key}'"
     if detail["type"] == "missing":
         return _line(root, location), f"missing key '{key}'"
-    hidden = key.endswith("password") or isinstance(detail["input"], dict)
+    hidden = key.endswith(("password", "key")) or isinstance(detail["input"], dict)
     found = "" if hidden else f" (found {detail['input']!r:.80})"
     return _line(root, location), f"'{key}': {detail['msg'].removeprefix('Value error, ')}{found}"
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.ports import Endpoints, ServiceId
 from core.reach import THIS_MACHINE, Reach
 from targets.documents import find_document, read_document
+from targets.secrets import Password, ReadBlock
 
 FOLDER = Path(__file__).parent
 
@@ -107,7 +108,7 @@ class UserPool(Data):
     digits: int = Field(ge=1, le=9)
     domain: str
     count: int = Field(ge=1)
-    password: SecretStr
+    password: Password
 
     def email(self, number: int) -> str:
         """Address of user `number`, 1 ≤ number ≤ count."""
@@ -122,7 +123,7 @@ class Tokens(Data):
     """
 
     way: Literal["login", "refresh", "mint"] = "login"
-    key: SecretStr | None = Field(default=None, description="mint: the HS256 key that the target checks with")
+    key: Password | None = Field(default=None, description="mint: the HS256 key that the target checks with")
     key_id: str = Field(default="key-default", description="mint: the header `kid`")
     lifetime_s: float = Field(default=900, gt=0, description="mint: how long a token is good")
     id_prefix: str = Field(
@@ -145,7 +146,7 @@ class Tokens(Data):
 
 class Users(Data):
     email: str = Field(description="the design's test account")
-    password: SecretStr
+    password: Password
     pool: UserPool
     tokens: Tokens = Tokens()
 
@@ -246,14 +247,14 @@ class Abort(Data):
 
     error_ratio: float = Field(default=0.5, gt=0, le=1, description="share of failed requests ...")
     for_s: float = Field(default=30, gt=0, description="... over so many seconds")
-    disk_free_ratio: float = Field(default=0.05, ge=0, lt=1, description="free share of the run directory's disk")
+    disk_free_mb: float = Field(default=1024, ge=0, description="least room on the run directory's disk")
 
 
 class Store(Data):
     """How the adapter may look into one of the target's databases, and make and remove the run's own rows there."""
 
     user: str
-    password: SecretStr
+    password: Password
     databases: tuple[str, ...] = Field(min_length=1)
 
 
@@ -390,6 +391,6 @@ def _moved(address: str, endpoint: str | None) -> str:
     return address if endpoint is None else f"{urlsplit(address).scheme}://{endpoint}"
 
 
-def load_profile(name: str) -> Profile:
-    """The profile called `name`, or in the file `name`."""
-    return read_document(find_document(name, FOLDER, "target"), Profile)
+def load_profile(name: str, read_block: ReadBlock | None = None) -> Profile:
+    """The profile called `name`, or in the file `name`; `read_block` gives the passwords that Prefect keeps."""
+    return read_document(find_document(name, FOLDER, "target"), Profile, {"read_block": read_block})

@@ -7,14 +7,17 @@ from core.request import Request
 from targets.guard import refuse_unless_allowed, require_consent
 from targets.load import Load, load_load
 from targets.model import Profile, load_profile
+from targets.secrets import ReadBlock, read_later
 
 FAULTY_DIALECT = "portal"
 """Only the reference portal has faults that are switched on by name."""
 
 
-def resolve(request: Request) -> tuple[Profile, Load]:
-    """ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
-    profile = load_profile(request.target)
+def resolve(request: Request, read_block: ReadBlock = read_later) -> tuple[Profile, Load]:
+    """The profile's passwords in Prefect's blocks are empty unless `read_block` gives them.
+
+    ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
+    profile = load_profile(request.target, read_block)
     load = load_load(request.load)
     require_consent(profile, request.i_mean)
     refuse_unless_allowed(profile)

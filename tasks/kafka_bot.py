@@ -11,6 +11,7 @@ from core.checks import Check, check
 from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, ServiceId
 from core.words import Verdict
+from tasks.brake import limited_bot, room_watched
 from tasks.run import Run
 from tasks.step import step
 
@@ -31,7 +32,8 @@ def run_bot(run: Run) -> BotResult:
         metrics_address=run.backend.bot_address,
         metrics_port=run.endpoints.port(ServiceId.KAFKA_BOT) if not run.lacks(ServiceId.KAFKA_BOT) else BOT_PORT,
     )
-    run.bot = run_bot_process(plan, run.directory.path / "bot", run.stop, _say)
+    with room_watched(run):
+        run.bot = run_bot_process(plan, run.directory.path / "bot", run.stop, limited_bot(run, _say))
     if run.bot.stopped_by is not None:
         problem = run.bot.stopped_by
         run.fail(SuiteError(problem.what, where=problem.where, cure=problem.cure))

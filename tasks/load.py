@@ -30,6 +30,7 @@ from k6.model import K6Program, ScenarioRequest, ScenarioResult
 from k6.runner import run_scenario as run_k6
 from targets.adapter import adapter_for
 from tasks.books import NO_CACHE, origin_loads, topic_ends
+from tasks.brake import limited, room_watched
 from tasks.progress import progress_shown
 from tasks.report import slow_by_its_own_account
 from tasks.run import Run
@@ -67,7 +68,11 @@ def sampling(run: Run) -> Iterator[None]:
     engine = Engine.of(run.endpoints.url(ServiceId.PROMETHEUS), run.profile.metrics, run.run_id)
     run.probes = None if run.lacks(ServiceId.ZIPKIN) else TraceProbes(run.profile, run.endpoints)
     with closing(engine.prometheus):
-        with Sampler(engine, panels) as sampler, run.probes.beside() if run.probes else nullcontext():
+        with (
+            room_watched(run),
+            Sampler(engine, panels) as sampler,
+            run.probes.beside() if run.probes else nullcontext(),
+        ):
             yield
         run.samples = sampler.samples()
         if run.scenario_results:
@@ -136,7 +141,7 @@ def run_scenario(run: Run, scenario: str) -> ScenarioResult:
     if scenario == "c":
         run.load_users = tuple(adapter_for(run.profile).users(run.load.c.users))
     with progress_shown(scenario) as show:
-        result = run_k6(_scenario_request(run, scenario), show, run.stop)
+        result = run_k6(_scenario_request(run, scenario), limited(run, scenario, show), run.stop)
     run.scenario_results[scenario] = result
     if result.error:
         run.fail(SuiteError(**result.error))

@@ -10,12 +10,15 @@ from infra.portal_faults import require_faults
 from report.gate_file import gates_for, keep_gates
 from targets.guard import require_allowed
 from targets.resolve import resolve
+from tasks.blocks import read_block
+from tasks.brake import require_budget
 from tasks.run import Run
 
 
 def open_run(request: Request) -> Run:
     """A run that may begin: its directory exists, its backend is chosen, nothing is started yet."""
-    profile, load = resolve(request)
+    profile, load = resolve(request, read_block)
+    require_budget(request, profile, load)
     require_faults(request.fault)
     gates = gates_for(profile, request.gates)
     settings = Settings()

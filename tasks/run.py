@@ -22,6 +22,7 @@ from k6.model import ScenarioResult
 from report.gate_file import Gate
 from report.store import Collected
 from targets.adapter import Fixtures, LoadUser
+from targets.budget import Limits
 from targets.load import Load
 from targets.model import Profile
 
@@ -66,6 +67,8 @@ class Run:
         self.stop = threading.Event()
         self.stopped_by = 0  # number of the signal
         self.without_prefect = False  # its server has gone; this run goes on
+        self.braked = ""  # why the load was ended for the target's sake
+        self.limits = Limits(profile)
         self.results: dict[str, Check] = {}
         self.errors: list[SuiteError] = []
         self.phases: list[PhaseRecord] = []
@@ -95,7 +98,9 @@ class Run:
     def checkpoint(self) -> None:
         """Between steps: Interrupted when the run was asked to stop."""
         if self.stop.is_set():
-            raise Interrupted("the run was asked to stop", cure="What was measured until then is in the report.")
+            raise Interrupted(
+                self.braked or "the run was asked to stop", cure="What was measured until then is in the report."
+            )
 
     def record(self, result: Check) -> Check:
         self.results[result.id] = result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,13 +26,20 @@ class Stub:
         self.asked: Counter[str] = Counter()
         self.redirect: Callable[[int], tuple[int, str]] | None = None
         self.numbers = count()
+        self.url = ""
+        self.login_status = 200
+        self.bodies: list[str] = []
+
+    def bodies_with(self, text: str) -> int:
+        """How many requests had it in their body."""
+        return sum(text in body for body in self.bodies)
 
     def answer(self, method: str, path: str) -> tuple[int, dict[str, str], Any]:
         """Status, headers, body."""
         self.asked[path.partition("?")[0]] += 1
         lures = {"Link": f"<{LURE}>; rel=next", "Content-Location": LURE, "Refresh": f"0; url={LURE}"}
         if path.startswith("/api/v1/auth/login"):
-            return 200, lures, {"accessToken": "a-token", "expiresIn": 900, "next": LURE}
+            return self.login_status, lures, {"accessToken": "a-token", "expiresIn": 900, "next": LURE}
         if path.startswith("/api/v1/blog/posts?"):
             return 200, lures, {"items": [{"id": post, "url": LURE} for post in POSTS], "next": LURE, "links": [LURE]}
         if self.redirect is not None:
@@ -41,15 +49,15 @@ class Stub:
 
 
 @contextmanager
-def stub() -> Iterator[Stub]:
-    """The target at 127.0.0.1:8080 while the block runs."""
+def stub(port: int = PORT, tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
+    """The target at 127.0.0.1, port 8080 or another (0: any), while the block runs; with `tls` over https."""
     told = Stub()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            told.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
             status, headers, data = told.answer(self.command, self.path)
             body = json.dumps({"success": True, "data": data}).encode()
             self.send_response(status)
@@ -64,8 +72,11 @@ def stub() -> Iterator[Stub]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", PORT), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
+        told.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         try:
             yield told

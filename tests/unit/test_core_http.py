@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
-from core.errors import TargetRefused
+from core.errors import ConfigError, TargetRefused
 from core.http import http_client
 
 
@@ -88,3 +91,48 @@ class TestHttpClient:
     def test_gives_up_after_its_bound(self) -> None:
         with http_client(timeout_s=1.5) as client:
             assert client.timeout == httpx.Timeout(1.5)
+
+
+class TestCertificates:
+    """A server whose certificate is from an authority of the test's own."""
+
+    ca = trustme.CA()
+
+    @pytest.fixture
+    def https(self) -> Iterator[str]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert("localhost").configure_cert(context)
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Sender) as listening:
+            listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+            threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            yield f"https://localhost:{listening.server_port}"
+            listening.shutdown()
+
+    @pytest.fixture
+    def authority(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SUITE_CA_FILE", str(tmp_path / "ca.pem"))
+
+    def test_of_an_unknown_authority_are_refused(self, https: str) -> None:
+        with http_client() as client, pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            client.get(f"{https}/200")
+
+    @pytest.mark.usefixtures("authority")
+    def test_of_the_authority_that_the_settings_name_are_accepted(self, https: str) -> None:
+        with http_client() as client:
+            assert client.get(f"{https}/200").status_code == 200
+
+    @pytest.mark.usefixtures("authority")
+    def test_made_out_to_another_name_are_refused(self, https: str) -> None:
+        with http_client() as client, pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            client.get(f"{https.replace('localhost', '127.0.0.1')}/200")
+
+    @pytest.mark.parametrize("content", [None, "no certificate"])
+    def test_need_a_file_of_authorities_that_can_be_read(
+        self, content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if content is not None:
+            (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
+        monkeypatch.setenv("SUITE_CA_FILE", str(tmp_path / "ca.pem"))
+        with pytest.raises(ConfigError, match="no certificates can be read"):
+            http_client()
