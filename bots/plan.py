@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
 from core.reach import THIS_MACHINE
+from core.rundir import short_mark
 from targets.load import EngineName
 from targets.model import Events
 from targets.shape import BotStep
-
-MARK_LENGTH = 24
-"""`lt-<mark>-<5 digits>` must fit the platform's 36 characters of a user id (platform.md 5)."""
 
 LATE_MS = 100
 """A bot that is later than this says so."""
@@ -49,8 +47,8 @@ class BotPlan(Document):
 
     @property
     def mark(self) -> str:
-        """The run as it stands in order numbers and user ids; short enough for the platform's columns."""
-        return self.run_id if len(self.run_id) <= MARK_LENGTH else f"{self.run_id[:16]}-{self.run_id[-4:]}"
+        """The run as it stands in order numbers and user ids."""
+        return short_mark(self.run_id)
 
     @property
     def duration_s(self) -> float:

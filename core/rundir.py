@@ -16,6 +16,15 @@ def new_run_id(target: str, load: str, now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{target}-{load}-{secrets.token_hex(2)}"
 
 
+MARK_LENGTH = 24
+"""`lt-<mark>-<5 digits>` must fit the platform's 36 characters of a user id (platform.md 5)."""
+
+
+def short_mark(run_id: str) -> str:
+    """The run as it stands in the target's rows; short enough for its columns."""
+    return run_id if len(run_id) <= MARK_LENGTH else f"{run_id[:16]}-{run_id[-4:]}"
+
+
 def iso(moment: datetime) -> str:
     """UTC ISO 8601 with milliseconds, as report.json writes times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

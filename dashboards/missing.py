@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -29,7 +30,7 @@ class Source:
 
 
 _SERVICES = "the services' /actuator/prometheus"
-_BUCKETS = "Spring needs management.metrics.distribution.percentiles-histogram.http.server.requests=true"
+BUCKETS = "Spring needs management.metrics.distribution.percentiles-histogram.http.server.requests=true"
 _START = "Start it with"
 _UP = "is it up, and scraped (Prometheus, Status > Targets)?"
 SOURCES = (
@@ -53,6 +54,8 @@ SOURCES = (
     Source("", _SERVICES, _UP),
 )
 """The first whose prefix fits."""
+RECORDED_FROM_BUCKETS = re.compile(r"job:(http_latency_p\d|latency_sli)")
+"""Recording rules that give nothing while requests have no buckets."""
 SHOWN_VALUES = 6
 SHOWN_NAMES = 3
 ALIKE = 0.8
@@ -111,6 +114,8 @@ def _cause(prometheus: Prometheus, selector: Selector, at: float) -> str:
 def _absent(prometheus: Prometheus, metric: str, at: float) -> str:
     """No series has this name: its source is gone, or gives another name."""
     given_by = source(metric)
+    if RECORDED_FROM_BUCKETS.match(metric) and _counts_without_buckets(prometheus, at):
+        return f"{metric} is recorded from buckets, and requests are counted without: {BUCKETS}"
     said = f"{metric} has no series (given by {given_by.name}"
     siblings = (
         prometheus.label_values("__name__", f'{{__name__=~"{given_by.prefix}.+"}}', at) if given_by.prefix else []
@@ -121,11 +126,16 @@ def _absent(prometheus: Prometheus, metric: str, at: float) -> str:
     if metric == K6_DURATIONS:
         return f"{said}, whose other series are there: {_without_histogram(siblings)})"
     if metric.endswith("_bucket") and f"{metric.removesuffix('_bucket')}_count" in siblings:
-        return f"{said}, which count requests without buckets: {_BUCKETS})"
+        return f"{said}, which count requests without buckets: {BUCKETS})"
     like = get_close_matches(metric, siblings, n=SHOWN_NAMES, cutoff=ALIKE)
     if like:
         return f"{said}, which gives {', '.join(like)}: if it was renamed, correct dashboards/queries.py)"
     return f"{said}, whose other series are there: does this version still give it?)"
+
+
+def _counts_without_buckets(prometheus: Prometheus, at: float) -> bool:
+    names = prometheus.label_values("__name__", '{__name__=~"http_server_requests_seconds_(bucket|count)"}', at)
+    return bool(names) and not any(name.endswith("_bucket") for name in names)
 
 
 def _flag_for_k6(prometheus: Prometheus) -> str:

@@ -9,7 +9,7 @@ from core.checks import Check, check, passed_if
 from core.words import Verdict
 from dashboards import bottleneck_detection, load_test_overview
 from dashboards.engine import State
-from dashboards.missing import fed_only_by
+from dashboards.missing import BUCKETS, fed_only_by
 from dashboards.model import Traffic
 from dashboards.provision import Provisioned
 from dashboards.sampler import PanelSamples, Samples
@@ -39,8 +39,12 @@ def dashboard_live_check(samples: Samples, traffic: Collection[Traffic] = ANY_TR
     still = [each for each in asked if each.state is not State.LIVE]
     observed = f"{len(asked) - len(still)} of {len(asked)} live panels moved under load"
     reasons = [f"{each.panel.title}: {each.cause or 'stayed at one value'}" for each in still]
-    return passed_if(
-        "dashboard-live", not still, _sentence(observed, reasons), **_evidence(mine), not_fed=_not_fed(mine, traffic)
+    return check(
+        "dashboard-live",
+        _lacking_verdict(still),
+        _sentence(observed, reasons),
+        **_evidence(mine),
+        not_fed=_not_fed(mine, traffic),
     )
 
 
@@ -87,9 +91,16 @@ def _data_check(id: str, panels: Sequence[PanelSamples], traffic: Collection[Tra
     without = [each for each in asked if not each.state.has_data]
     observed = f"{len(asked) - len(without)} of {len(asked)} panels had data under load"
     reasons = [f"{each.panel.title} ({each.state}): {each.error or each.cause}" for each in without]
-    return passed_if(
-        id, not without, _sentence(observed, reasons), **_evidence(panels), not_fed=_not_fed(panels, traffic)
-    )
+    verdict = _lacking_verdict(without)
+    return check(id, verdict, _sentence(observed, reasons), **_evidence(panels), not_fed=_not_fed(panels, traffic))
+
+
+def _lacking_verdict(lacking: Sequence[PanelSamples]) -> Verdict:
+    """NO_DATA where all that lacks is what the target is set not to give (the sentence has the cure), else FAIL."""
+    if not lacking:
+        return Verdict.PASS
+    not_given = all(not each.state.has_data and BUCKETS in each.cause for each in lacking)
+    return Verdict.NO_DATA if not_given else Verdict.FAIL
 
 
 def _unanswered(id: str, panels: Sequence[PanelSamples]) -> Check | None:

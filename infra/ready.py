@@ -17,4 +17,8 @@ READ_BACK: Mapping[ServiceId, tuple[str, str]] = {
     ServiceId.KAFKA_EXPORTER: ("/metrics", "kafka_brokers 1"),
     **{service: ("/actuator/health", '"UP"') for service in PORTAL},
 }
-"""Every service that speaks HTTP; MySQL, Redis and Kafka are asked in their own protocols."""
+"""Every service that speaks HTTP; MySQL, PostgreSQL, Redis and Kafka are asked in their own protocols."""
+
+POSTGRESQL_HELLO = bytes((0, 0, 0, 8, 4, 210, 22, 47))
+"""PostgreSQL's SSLRequest, which needs no account; it is answered with one letter."""
+POSTGRESQL_PLAIN, POSTGRESQL_TLS = b"N", b"S"

@@ -27,5 +27,5 @@ def open_run(request: Request) -> Run:
     run_id = new_run_id(profile.name, load.name, utc_now())
     directory = RunDirectory.create((request.run_dir or settings.runs_dir).resolve(), run_id)
     keep_gates(gates, directory.path)
-    backend = open_backend(request.backend or profile.backend, request.ports, settings, profile.endpoints())
+    backend = open_backend(request.backend or profile.backend, request.ports, settings, profile.endpoints(), profile)
     return Run(request, profile, load, directory, backend, gates.gates)

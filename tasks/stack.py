@@ -21,7 +21,8 @@ log = logging.getLogger("suite")
 
 def require_whole_stack(run: Run) -> None:
     """Everything that a load needs."""
-    require_services(run, WHOLE_STACK)
+    besides = [ServiceId.POSTGRESQL] if ServiceId.POSTGRESQL in run.profile.addresses else []
+    require_services(run, (*WHOLE_STACK, *besides))
 
 
 def require_services(run: Run, services: Sequence[ServiceId]) -> None:

@@ -18,6 +18,7 @@ Document = dict[str, Any]
 
 IMAGES: Mapping[ServiceId, tuple[str, ...]] = {
     ServiceId.MYSQL: ("mysql", "mariadb"),
+    ServiceId.POSTGRESQL: ("postgres",),
     ServiceId.REDIS: ("redis",),
     ServiceId.KAFKA: ("apache/kafka", "bitnami/kafka", "confluentinc/cp-kafka"),
     ServiceId.ELASTICSEARCH: ("elasticsearch",),

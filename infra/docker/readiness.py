@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from core.http import http_client
 from core.ports import ServiceId
 from infra.kafka_ready import broker_count, listens
-from infra.ready import READ_BACK
+from infra.ready import POSTGRESQL_HELLO, POSTGRESQL_PLAIN, READ_BACK
 
 LOOK_TIMEOUT_S = 5.0
 _SHOWN_CHARACTERS = 120
@@ -51,6 +51,7 @@ def _kafka(endpoint: str) -> str | None:
 
 _SPEAK: Mapping[ServiceId, Callable[[str], str | None]] = {
     ServiceId.MYSQL: lambda endpoint: _said(endpoint, b"", b"_password"),  # the greeting names its way of logging in
+    ServiceId.POSTGRESQL: lambda endpoint: _said(endpoint, POSTGRESQL_HELLO, POSTGRESQL_PLAIN),
     ServiceId.REDIS: lambda endpoint: _said(endpoint, b"PING\r\n", b"PONG"),
     ServiceId.KAFKA: _kafka,
 }

@@ -56,6 +56,7 @@ class ProgramId(StrEnum):
     ELASTICSEARCH = "elasticsearch"
     ZIPKIN = "zipkin"
     DOCKER_COMPOSE = "docker_compose"
+    POSTGRESQL = "postgresql"
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,31 @@ class MavenSource:
 
 @dataclass(frozen=True)
 class DebianSource:
-    """A Debian package; `command` is looked for on the system first. `minimum`: older ones lack what we need."""
+    """A Debian package; `command` is looked for on the system first. `minimum`: older ones lack what we need.
+
+    `folder`: where below /usr the package keeps its programs, as a pattern, if that is not on a PATH.
+    """
 
     package: str
     command: str
     version_question: tuple[str, ...] = ("--version",)
     minimum: tuple[int, int] = (0, 0)
+    folder: str = ""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One row of the table. `version` is empty where the system's release decides it (Debian)."""
+    """One row of the table. `version` is empty where the system's release decides it (Debian).
+
+    `optional`: fetched when it is asked for by name, in a folder of its own.
+    """
 
     id: ProgramId
     product: str
     source: GoSource | MavenSource | DebianSource
     version: str = ""
     stands_in_for: str = ""
+    optional: bool = False
 
 
 PROGRAMS: Mapping[ProgramId, Program] = {
@@ -102,6 +111,7 @@ PROGRAMS: Mapping[ProgramId, Program] = {
             "docker compose",
             GoSource("github.com/docker/compose/v2/cmd"),
             "2.40.3",
+            optional=True,
         ),
         Program(
             ProgramId.MYSQLD_EXPORTER,
@@ -149,11 +159,18 @@ PROGRAMS: Mapping[ProgramId, Program] = {
             DebianSource("prometheus-redis-exporter", "prometheus-redis-exporter"),
             stands_in_for="oliver006/redis_exporter:v1.66.0",
         ),
+        Program(
+            ProgramId.POSTGRESQL,
+            "PostgreSQL",
+            DebianSource("postgresql", "postgres", folder="lib/postgresql/*/bin"),
+            stands_in_for="postgres:18-alpine",
+            optional=True,
+        ),
     )
 }
 
-EMBEDDED = tuple(program for program in ProgramId if program != ProgramId.DOCKER_COMPOSE)
-"""What the embedded stack needs; compose is built only where the docker backend is tested without one of the system."""
+EMBEDDED = tuple(program for program in ProgramId if not PROGRAMS[program].optional)
+"""What the embedded stack needs, whatever it is to play."""
 
 OWN_PROGRAMS = {"kafka_exporter": "Python of ours, standing in for danielqsj/kafka-exporter:v1.8.0"}
 """What stands in for a program and comes with the suite itself."""
@@ -234,11 +251,14 @@ def _unit(program: Program) -> Unit | None:
         case MavenSource():
             return maven_unit(program.id, program.version)
         case DebianSource() as source:
-            return None if _on_system(source) else _debian_unit()
+            return None if _on_system(source) else _debian_unit(program)
 
 
-def _debian_unit() -> Unit:
-    sources = (program.source for program in PROGRAMS.values())
+def _debian_unit(program: Program) -> Unit:
+    """The folder that `program` is unpacked into: that of all the others, or its own."""
+    if program.optional and isinstance(program.source, DebianSource):
+        return debian_unit((program.source.package,))
+    sources = (PROGRAMS[each].source for each in EMBEDDED)
     return debian_unit(
         tuple(source.package for source in sources if isinstance(source, DebianSource) and not _on_system(source))
     )
@@ -246,7 +266,14 @@ def _debian_unit() -> Unit:
 
 def _on_system(source: DebianSource) -> Path | None:
     found = shutil.which(source.command, path=search_path())
-    return Path(found) if found else None
+    return Path(found) if found else _in_folder(source, Path("/usr"))
+
+
+def _in_folder(source: DebianSource, usr: Path) -> Path | None:
+    """The command in the newest of the package's folders below `usr`."""
+    folders = sorted(usr.glob(source.folder), key=lambda folder: folder.parent.name) if source.folder else []
+    found = [folder / source.command for folder in folders if (folder / source.command).exists()]
+    return found[-1] if found else None
 
 
 def _make(units: list[Unit], programs_dir: Path, workshop: Workshop) -> None:
@@ -340,9 +367,9 @@ def _installed_debian(program: Program, source: DebianSource, programs_dir: Path
     if path := _on_system(source):
         home, env = Path("/usr"), dict[str, str]()
     else:
-        root = _debian_unit().folder(programs_dir)
+        root = _debian_unit(program).folder(programs_dir)
         home, env = root / "usr", {"LD_LIBRARY_PATH": library_path(root)}
-        path = next(
+        path = _in_folder(source, home) or next(
             home / folder / source.command for folder in ("sbin", "bin") if (home / folder / source.command).exists()
         )
     version = _ask_version(source, path, env)

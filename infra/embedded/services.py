@@ -18,6 +18,7 @@ from typing import Any
 
 from core.ports import LOOPBACK, Endpoints, ServiceId, loopback_endpoints
 from core.settings import ROOT
+from infra.embedded.plays import ON_POSTGRESQL, Plays
 from infra.embedded.programs import Installed, ProgramId
 from infra.embedded.spec import Probe, ServiceSpec
 from infra.embedded.tools import java
@@ -45,6 +46,7 @@ class StackPlan:
     """Everything that the specs are made from.
 
     `cgroup_root`: the control group below which each service has its own. `portal_env`: further PORTAL_* settings.
+    `plays`: the platform whose dialect the portal plays, with its PostgreSQL; None: the reference portal's own.
     """
 
     ports: Mapping[ServiceId, int]
@@ -55,6 +57,7 @@ class StackPlan:
     cgroup_root: str
     kafka_controller_port: int = KAFKA_CONTROLLER_PORT
     portal_env: Mapping[str, str] = field(default_factory=dict)
+    plays: Plays | None = None
 
     @property
     def endpoints(self) -> Endpoints:
@@ -69,8 +72,9 @@ def service_specs(plan: StackPlan, services: Collection[ServiceId] | None = None
 
     A dependency that is not among `services` is taken to run already.
     """
-    chosen = BUILDERS.keys() if services is None else services
-    specs = [build(plan) for service, build in BUILDERS.items() if service in chosen]
+    builders = {**PLAYED, **BUILDERS} if plan.plays else BUILDERS
+    chosen = builders.keys() if services is None else services
+    specs = [build(plan) for service, build in builders.items() if service in chosen]
     return [
         dataclasses.replace(spec, depends_on=tuple(name for name in spec.depends_on if ServiceId(name) in chosen))
         for spec in specs
@@ -146,7 +150,8 @@ def _mysql(plan: StackPlan) -> ServiceSpec:
                 "mysql/accounts.sql",
                 root_password=plan.secrets.mysql_root_password,
                 portal_password=plan.secrets.portal_password,
-            ),
+            )
+            + (plan.plays.mysql_account() if plan.plays else ""),
         },
         init=(
             ("mkdir", "-p", str(datadir)),
@@ -155,6 +160,40 @@ def _mysql(plan: StackPlan) -> ServiceSpec:
         init_env=environment,
         ready=Probe("tcp", plan.endpoints[ServiceId.MYSQL], expect="mysql_native_password"),  # its greeting
         stop_timeout_s=20.0,
+    )
+
+
+def _postgresql(plan: StackPlan) -> ServiceSpec:
+    """Its administrator is the account that the played platform's profile names; it refuses root, and has no socket."""
+    assert plan.plays is not None
+    program = plan.installed[ProgramId.POSTGRESQL]
+    account, datadir = plan.plays.account(ServiceId.POSTGRESQL), plan.data(ServiceId.POSTGRESQL, "data")
+    password = plan.data(ServiceId.POSTGRESQL, "password")
+    environment = _environment(plan, ServiceId.POSTGRESQL, **program.env)
+    programs = program.path.resolve()  # a link on a PATH has not all of them beside it
+    initdb, is_ready = (str(programs.with_name(name)) for name in ("initdb", "pg_isready"))
+    port = str(plan.ports[ServiceId.POSTGRESQL])
+    return _spec(
+        plan,
+        ServiceId.POSTGRESQL,
+        argv=(
+            str(program.path),
+            *("-D", str(datadir), "-h", LOOPBACK, "-p", port),
+            *("-c", "unix_socket_directories=", "-c", "max_connections=100", "-c", "shared_buffers=64MB"),
+        ),
+        env=environment,
+        files={str(password): account.password.get_secret_value()},
+        init=(
+            (
+                initdb,
+                *(f"--pgdata={datadir}", f"--username={account.user}", f"--pwfile={password}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"),
+            ),
+        ),
+        init_env=environment,
+        ready=Probe("exec", argv=(is_ready, "-h", LOOPBACK, "-p", port), expect="accepting connections"),
+        stop_signal="SIGINT",  # ends sessions that are still open, where SIGTERM waits for them
+        refuses_root=True,
     )
 
 
@@ -368,7 +407,7 @@ def _portal(module: str, service: ServiceId, needs: tuple[ServiceId, ...]) -> Ca
             argv=_python(f"infra.portal.{module}"),
             cwd=str(ROOT),
             env=_environment(plan, service, **_portal_environment(plan), PORTAL_PORT=str(plan.ports[service])),
-            depends_on=needs,
+            depends_on=(*needs, ServiceId.POSTGRESQL) if plan.plays and module in ON_POSTGRESQL else needs,
             ready=_http(plan, service),
         )
 
@@ -392,6 +431,7 @@ def _portal_environment(plan: StackPlan) -> dict[str, str]:
         "PORTAL_SHOPPING_URL": url(ServiceId.SHOPPING),
         "PORTAL_NOTIFICATION_URL": url(ServiceId.NOTIFICATION),
         "PORTAL_JWT_SECRET": plan.secrets.jwt_secret,
+        **(plan.plays.environment(plan.ports[ServiceId.POSTGRESQL]) if plan.plays else {}),
         **plan.portal_env,
     }
 
@@ -432,3 +472,5 @@ BUILDERS: Mapping[ServiceId, Callable[[StackPlan], ServiceSpec]] = {
     ),
 }
 """Every service that the embedded backend can run, dependencies first."""
+PLAYED: Mapping[ServiceId, Callable[[StackPlan], ServiceSpec]] = {ServiceId.POSTGRESQL: _postgresql}
+"""What is there besides where the portal plays a platform."""

@@ -71,6 +71,7 @@ _WHO: Mapping[ServiceId, Look] = {
     ServiceId.KAFKA: _kafka,
     ServiceId.REDIS: _redis,
     ServiceId.MYSQL: _mysql,
+    ServiceId.POSTGRESQL: lambda _client, service, endpoints: (endpoints[service], ""),
 }
 
 

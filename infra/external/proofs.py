@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from core.ports import EXPORTERS, OWN_METRIC, Endpoints, ServiceId
 from core.waiting import wait_for
 from infra.external.kafka import look_at_cluster
 from infra.prometheus.scrape import metrics_path
+from infra.ready import POSTGRESQL_HELLO, POSTGRESQL_PLAIN, POSTGRESQL_TLS
 from targets.guard import require_allowed
 
 READ_BACK_WITHIN_S = 20.0
@@ -150,6 +152,27 @@ def _mysql(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> P
     return Proof("MySQL's protocol", str(getattr(connection, "server_version", "")))
 
 
+def _postgresql(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> Proof:
+    """It is asked whether it speaks TLS, which it says before anybody has signed in."""
+    require_allowed(endpoints[service], f"addresses.{service}")
+    host, _, port = endpoints[service].rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWER_S) as connection:
+            connection.sendall(POSTGRESQL_HELLO)
+            said = connection.recv(1)
+    except OSError as error:
+        said, reason = b"", str(error)
+    else:
+        reason = f"it said {said!r}"
+    if said not in (POSTGRESQL_PLAIN, POSTGRESQL_TLS):
+        raise SetupError(
+            f"does not answer as PostgreSQL does: {reason}",
+            where=endpoints[service],
+            cure="Start it, or correct addresses.postgresql in the profile, or leave it out there.",
+        )
+    return Proof("PostgreSQL's protocol", "", "speaks it")
+
+
 def _redis(_client: httpx.Client, service: ServiceId, endpoints: Endpoints) -> Proof:
     try:
         return Proof("Redis", redis_info(endpoints[service])["redis_version"])
@@ -210,6 +233,7 @@ PROOFS: Mapping[ServiceId, Callable[[httpx.Client, ServiceId, Endpoints], Proof]
     ServiceId.ZIPKIN: _zipkin,
     ServiceId.KAFKA: _kafka,
     ServiceId.MYSQL: _mysql,
+    ServiceId.POSTGRESQL: _postgresql,
     ServiceId.REDIS: _redis,
     **dict.fromkeys(EXPORTERS, _exporter),
 }

@@ -20,11 +20,12 @@ from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.portal import seed
+from infra.portal import platform_schema, seed
 from infra.portal.app import App, Route, admin
 from infra.portal.faults import AUTH_FAULTS, Faults
 from infra.portal.http import ApiError, client_ip, json_response, ok, payload
 from infra.portal.pool import Pool
+from infra.portal.postgres import PostgresPool
 from infra.portal.server import observed, serve
 from infra.portal.settings import PortalSettings
 from infra.portal.stores import open_redis
@@ -228,8 +229,9 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The auth service with its stores open."""
     faults = Faults(AUTH_FAULTS)
     async with observed(settings, "auth-service", faults) as (meters, tracer):
-        pool = Pool(settings, "auth_db", meters, "HikariPool-1", faults)
-        await pool.open(SCHEMA)
+        platform = settings.plays_the_platform
+        pool = (PostgresPool if platform else Pool)(settings, "auth_db", meters, "HikariPool-1", faults)
+        await pool.open(platform_schema.AUTH if platform else SCHEMA)
         redis = await open_redis(settings, meters)
         auth = Auth(pool, redis, settings)
         routes = [

@@ -60,11 +60,15 @@ class Blog:
 
     async def plant(self, _request: Request) -> Response:
         """POST /admin/seed: the posts as they should be; safe to repeat."""
+        await self.plant_posts()
+        return await self.read_back(_request)
+
+    async def plant_posts(self) -> None:
+        """The posts as they should be; the platform plants its own at its start."""
         async with self._pool.apart() as session:
             await session.insert_many(
                 "REPLACE INTO posts (id, published_at, summary, document) VALUES (%s, %s, %s, %s)", seed.posts()
             )
-        return await self.read_back(_request)
 
     async def read_back(self, _request: Request) -> Response:
         """GET /admin/seed: {posts}."""
@@ -85,6 +89,8 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
         pool = Pool(settings, "blog_db", meters, "HikariPool-1", faults)
         await pool.open(SCHEMA)
         blog = Blog(pool, faults)
+        if settings.plays_the_platform:
+            await blog.plant_posts()
         routes = [
             Route("GET", "/posts", blog.posts),
             Route("GET", "/posts/{id}", blog.post),

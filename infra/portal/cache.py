@@ -7,7 +7,7 @@ look again until the value is there. Loads and hits are counted (`cache_load_dur
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Protocol, cast
 
 from prometheus_client import Counter, Summary
 from redis.asyncio import Redis
@@ -20,6 +20,12 @@ Load = Callable[[], Awaitable[bytes | None]]
 
 LOCK_TTL_MS = 3000
 _LOOK_INTERVAL_S = 0.02
+
+
+class Origin(Protocol):
+    """Where a product comes from: a cache, or its origin each time."""
+
+    async def get(self, key: str, load: Load) -> bytes | None: ...
 
 
 class Cache:

@@ -76,7 +76,7 @@ class Carts:
         user = user_id(request)
         async with self._pool.session() as session:
             cart_id = await _active_cart(session, user)
-            return ok(_cart(cart_id, user, "ACTIVE", await items_of(session, cart_id)))
+            return ok(cart_shown(cart_id, user, "ACTIVE", await items_of(session, cart_id)))
 
     async def add_item(self, request: Request) -> Response:
         """POST /cart/items: the same product adds up; 404 S001, 404 S401 without inventory, 400 S105 above stock."""
@@ -93,7 +93,7 @@ class Carts:
             items = await items_of(session, cart_id)
             if any(item.quantity > stock for item in items if item.product_id == body.productId):
                 raise ApiError(400, "S105", "Stock exceeded")
-        return ok(_cart(cart_id, user, "ACTIVE", items))
+        return ok(cart_shown(cart_id, user, "ACTIVE", items))
 
     async def checkout(self, request: Request) -> Response:
         """POST /cart/checkout: 404 S101 without an active cart, 400 S104 when it is empty."""
@@ -106,7 +106,7 @@ class Carts:
             if not items:
                 raise ApiError(400, "S104", "Cart is empty")
             await session.execute("UPDATE carts SET status = 'CHECKED_OUT', active = NULL WHERE id = %s", row[0])
-        return ok(_cart(row[0], user, "CHECKED_OUT", items))
+        return ok(cart_shown(row[0], user, "CHECKED_OUT", items))
 
 
 async def _stocked_product(session: Session, product_id: int) -> tuple[str, int, int]:
@@ -137,7 +137,8 @@ async def items_of(session: Session, cart_id: int) -> list[Item]:
     return [Item(*row) for row in rows]
 
 
-def _cart(cart_id: int, user: str, status: str, items: Sequence[Item]) -> dict[str, object]:
+def cart_shown(cart_id: int, user: str, status: str, items: Sequence[Item]) -> dict[str, object]:
+    """A cart as it is answered."""
     return {
         "id": cart_id,
         "userId": user,

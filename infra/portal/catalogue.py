@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.portal import seed
-from infra.portal.cache import Cache
+from infra.portal.cache import Origin
 from infra.portal.faults import EMPTY_RESULTS, SLOW_SEARCH, Faults
 from infra.portal.http import ApiError, invalid, list_name, ok, page_of, paging, query_int, speaks_design, whole_number
 from infra.portal.metrics import Meters, outcome
@@ -65,7 +65,9 @@ _SORTS: Mapping[str, list[object]] = {
 class Catalogue:
     """Products of one database, one cache, one index."""
 
-    def __init__(self, pool: Pool, cache: Cache, index: "Index") -> None:
+    columns = _COLUMNS
+
+    def __init__(self, pool: Pool, cache: Origin, index: "Index") -> None:
         self._pool, self._cache, self._index = pool, cache, index
 
     async def products(self, request: Request) -> Response:
@@ -75,7 +77,7 @@ class Catalogue:
         where, args = ("WHERE p.category = %s", (category,)) if category else ("", ())
         async with self._pool.session() as session:
             rows = await session.rows(
-                f"SELECT {_COLUMNS} {where} ORDER BY p.id LIMIT %s OFFSET %s", *args, size, offset
+                f"SELECT {self.columns} {where} ORDER BY p.id LIMIT %s OFFSET %s", *args, size, offset
             )
             total = await session.rows(f"SELECT COUNT(*) FROM products p {where}", *args)
         return page_of([_product(row) for row in rows], page, size, total[0][0], list_name(request))
@@ -85,7 +87,7 @@ class Catalogue:
         product_id = whole_number("id", request.path_params["id"], low=1)
 
         async def load() -> bytes | None:
-            row = await self._pool.row(f"SELECT {_COLUMNS} WHERE p.id = %s", product_id)
+            row = await self._pool.row(f"SELECT {self.columns} WHERE p.id = %s", product_id)
             return orjson.dumps(_product(row)) if row else None
 
         product = await self._cache.get(str(product_id), load)

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10)
 """The platform's objectives (0.05 0.1 0.2 0.5 1 5) and the usual steps around them."""
 
+_REQUEST_LABELS = ("method", "uri", "status", "outcome", "exception")
 _OUTCOMES = {1: "INFORMATIONAL", 2: "SUCCESS", 3: "REDIRECTION", 4: "CLIENT_ERROR", 5: "SERVER_ERROR"}
 _CPU_WINDOW_S = 1.0
 _PROC_STAT = Path("/proc/stat")
@@ -37,21 +38,24 @@ def outcome(status: int) -> str:
 
 
 class Meters:
-    """The meters of one process; parts add their own to `registry`."""
+    """The meters of one process; parts add their own to `registry`.
 
-    def __init__(self, application: str, environment: str) -> None:
+    Without `histogram` requests have a count and a sum, as on the platform until
+    management.metrics.distribution.percentiles-histogram.http.server.requests is set.
+    """
+
+    def __init__(self, application: str, environment: str, histogram: bool = True) -> None:
         self.application = application
         self.registry = CollectorRegistry()
         self._tagged = CollectorRegistry()
         self._tagged.register(_Tagged(self.registry, {"application": application, "environment": environment}))
         ProcessCollector(registry=self.registry)
         self.registry.register(_ProcessUsage())
-        self._requests = Histogram(
-            "http_server_requests_seconds",
-            "Duration of HTTP requests",
-            ("method", "uri", "status", "outcome", "exception"),
-            buckets=BUCKETS_S,
-            registry=self.registry,
+        named = ("http_server_requests_seconds", "Duration of HTTP requests", _REQUEST_LABELS)
+        self._requests: Histogram | Summary = (
+            Histogram(*named, buckets=BUCKETS_S, registry=self.registry)
+            if histogram
+            else Summary(*named, registry=self.registry)
         )
 
     def observe_request(self, method: str, uri: str, status: int, exception: str, duration_s: float) -> None:

@@ -69,7 +69,7 @@ class Orders:
             )
             await _take_stock(session, items)
             await self._announce(order_number, user, items, now)
-        return ok(_order((order_id, order_number, user, total, now), items))
+        return ok(order_shown((order_id, order_number, user, total, now), items))
 
     async def orders(self, request: Request) -> Response:
         """GET /orders: the user's own, newest first."""
@@ -80,7 +80,7 @@ class Orders:
                 f"{_ORDERS} WHERE user_id = %s ORDER BY id DESC LIMIT %s OFFSET %s", user, size, offset
             )
             total = await session.rows("SELECT COUNT(*) FROM orders WHERE user_id = %s", user)
-        return page_of([_order(row, ()) for row in rows], page, size, total[0][0])
+        return page_of([order_shown(row, ()) for row in rows], page, size, total[0][0])
 
     async def one_order(self, request: Request) -> Response:
         """GET /orders/{orderNumber}: 404 S201, 403 S212 when it is another user's."""
@@ -93,7 +93,7 @@ class Orders:
                 raise ApiError(403, "S212", "Not the user's order")
             cart = await session.row("SELECT cart_id FROM orders WHERE id = %s", row[0])
             items = await items_of(session, cart[0]) if cart else ()
-        return ok(_order(row, items))
+        return ok(order_shown(row, items))
 
     async def ledger(self, request: Request) -> Response:
         """GET /admin/orders/ledger?since=&until=: {orders, total, wrong_totals, order_numbers} of a window (UTC).
@@ -163,7 +163,8 @@ async def _take_stock(session: Session, items: Sequence[Item]) -> None:
             raise ApiError(400, "S402", f"Not enough stock of product {item.product_id}")
 
 
-def _order(row: Row, items: Sequence[Item]) -> dict[str, object]:
+def order_shown(row: Row, items: Sequence[Item]) -> dict[str, object]:
+    """An order (id, number, user, total, time) as it is answered."""
     order_id, order_number, user, total, created_at = row
     return {
         "id": order_id,

@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 class Session:
     """One borrowed connection. A statement that fails in flight closes it."""
 
-    def __init__(self, connection: aiomysql.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     async def rows(self, sql: str, *args: object) -> Sequence[Row]:
@@ -92,31 +92,38 @@ class Session:
 
 
 class Pool:
-    """Connections to one database, at most `pool_size`, opened when first needed and kept."""
+    """Connections to one database of MySQL, at most `pool_size`, opened when first needed and kept.
+
+    What another product does otherwise stands in the methods at the end (infra/portal/postgres.py).
+    """
+
+    away: type[Exception] = OperationalError
+    product = "MySQL"
+    prelude: Sequence[str] = (_NO_NOTES,)
 
     def __init__(self, settings: PortalSettings, database: str, meters: Meters, name: str, faults: Faults) -> None:
         self._settings, self._database, self._faults = settings, database, faults
         self.size = settings.pool_size
         self._slots = asyncio.Semaphore(self.size)
-        self.idle: list[aiomysql.Connection] = []
+        self.idle: list[Any] = []
         self.active = self.pending = 0
-        self._leaked: list[aiomysql.Connection] = []
+        self._leaked: list[Any] = []
         faults.on_switch(POOL_EXHAUSTION, self._give_back)
         self._meters = _PoolMeters(self, name, meters)
 
     async def open(self, schema: Sequence[str]) -> None:
-        """Wait for MySQL, make the database and its tables."""
-        where = f"MySQL at {self._settings.mysql_host}:{self._settings.mysql_port}"
+        """Wait for the server, make the database and its tables."""
+        where = f"{self.product} at {self._where}"
         await wait_for(where, self._create_database, self._settings.start_timeout_s)
         async with self.session() as session:
-            for statement in (_NO_NOTES, *schema):
+            for statement in (*self.prelude, *schema):
                 await session.execute(statement)
 
     async def close(self) -> None:
         """Say goodbye on the idle connections; the server drops what is still in use."""
         self._give_back()
         while self.idle:
-            self.idle.pop().close()
+            self._drop(self.idle.pop())
 
     async def ping(self) -> None:
         """A sign of life, on a connection of the pool."""
@@ -129,7 +136,7 @@ class Pool:
         connection = await self._acquire()
         borrowed = time.perf_counter()
         try:
-            yield Session(connection)
+            yield self._session_of(connection)
         finally:
             self._meters.usage.observe(time.perf_counter() - borrowed)
             if random.random() < self._faults.strength(POOL_EXHAUSTION):
@@ -146,11 +153,11 @@ class Pool:
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Session]:
         """A connection of its own, outside of the pool's slots, meters and faults: the suite's way to the books."""
-        session = Session(await self._connect(self._database))
+        session = self._session_of(await self._connect(self._database))
         try:
             yield session
         finally:
-            session.connection.close()
+            self._drop(session.connection)
 
     async def rows(self, sql: str, *args: object) -> Sequence[Row]:
         """The rows of a SELECT, on a connection of its own."""
@@ -167,7 +174,7 @@ class Pool:
         async with self.session() as session:
             return await session.execute(sql, *args)
 
-    async def _acquire(self) -> aiomysql.Connection:
+    async def _acquire(self) -> Any:
         started = time.perf_counter()
         self.pending += 1
         try:
@@ -175,7 +182,7 @@ class Pool:
                 await self._slots.acquire()
         except TimeoutError:
             self._meters.timeouts.inc()
-            raise OperationalError(f"no connection within {ACQUIRE_TIMEOUT_S} s") from None
+            raise self.away(f"no connection within {ACQUIRE_TIMEOUT_S} s") from None
         finally:
             self.pending -= 1
         try:
@@ -188,15 +195,15 @@ class Pool:
         self._meters.acquire.observe(time.perf_counter() - started)
         return connection
 
-    def _take_idle(self) -> aiomysql.Connection | None:
+    def _take_idle(self) -> Any:
         while self.idle:
             connection = self.idle.pop()
-            if not connection._reader.at_eof():
+            if not self._is_dead(connection):
                 return connection
-            connection.close()
+            self._drop(connection)
         return None
 
-    def _release(self, connection: aiomysql.Connection) -> None:
+    def _release(self, connection: Any) -> None:
         self.active -= 1
         if not connection.closed:
             self.idle.append(connection)
@@ -207,15 +214,33 @@ class Pool:
         while self._leaked:
             self._release(self._leaked.pop())
 
-    async def _suffer(self, connection: aiomysql.Connection) -> None:
+    async def _suffer(self, connection: Any) -> None:
         """The fault: the server kills the connection that is about to be used."""
         if random.random() < self._faults.strength(ERROR_BURST):
             try:
-                await connection.query("KILL CONNECTION_ID()")
-            except OperationalError:
+                await self._kill(connection)
+            except self.away:
                 return
 
-    async def _connect(self, database: str | None) -> aiomysql.Connection:
+    # -- what is MySQL's own ------------------------------------------------------------------------
+
+    def _session_of(self, connection: Any) -> Session:
+        return Session(connection)
+
+    @property
+    def _where(self) -> str:
+        return f"{self._settings.mysql_host}:{self._settings.mysql_port}"
+
+    def _is_dead(self, connection: Any) -> bool:
+        return bool(connection._reader.at_eof())
+
+    def _drop(self, connection: Any) -> None:
+        connection.close()
+
+    async def _kill(self, connection: Any) -> None:
+        await connection.query("KILL CONNECTION_ID()")
+
+    async def _connect(self, database: str | None) -> Any:
         return await aiomysql.connect(
             host=self._settings.mysql_host,
             port=self._settings.mysql_port,

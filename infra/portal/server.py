@@ -74,7 +74,7 @@ async def _serve(build: Build, settings: PortalSettings, port: int) -> None:
 @asynccontextmanager
 async def observed(settings: PortalSettings, application: str, faults: Faults) -> AsyncIterator[tuple[Meters, Tracer]]:
     """Meters and tracer of a process, with the reporter running beside it."""
-    meters = Meters(application, settings.environment)
+    meters = Meters(application, settings.environment, settings.histogram)
     tracer = Tracer(meters, settings.zipkin_url, settings.trace_sampling, faults)
     reporter = asyncio.create_task(tracer.run())
     try:

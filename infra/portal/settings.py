@@ -19,6 +19,17 @@ class PortalSettings(BaseSettings):
     environment: str = Field("local", description="label `environment` on every metric")
     start_timeout_s: float = Field(60, gt=0, description="how long to wait for the stores at start")
 
+    dialect: Literal["reference", "portal-universe"] = Field(
+        "reference",
+        description="portal-universe: users and shop in PostgreSQL, no cache (docs/portal-universe.md)",
+    )
+    histogram: bool = Field(True, description="requests have buckets; off, as in the platform's profile `local`")
+    seller_service: bool = Field(False, description="portal-universe: orders find a seller service, else 500 S901")
+    postgres_host: str = Field("127.0.0.1", description="portal-universe: PostgreSQL host")
+    postgres_port: int = Field(5432, ge=1, le=65535, description="PostgreSQL port")
+    postgres_user: str = Field("portal", description="PostgreSQL user; may create databases")
+    postgres_password: SecretStr = Field(SecretStr(""), description="its password")
+
     mysql_host: str = Field("127.0.0.1", description="MySQL host")
     mysql_port: int = Field(3306, ge=1, le=65535, description="MySQL port")
     mysql_user: str = Field("portal", description="MySQL user; may create databases")
@@ -44,3 +55,7 @@ class PortalSettings(BaseSettings):
     rate_limit: bool = Field(False, description="the gateway's limiter is on from the start")
     design_routes: bool = Field(True, description="the gateway serves the design document's routes as well")
     product_cache_ttl_s: float = Field(10, gt=0, description="lifetime of a cached product")
+
+    @property
+    def plays_the_platform(self) -> bool:
+        return self.dialect == "portal-universe"

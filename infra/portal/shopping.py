@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from pydantic import BaseModel
+from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.portal import cart, catalogue, coupon_rows, orders
+from infra.portal import cart, catalogue, coupon_rows, orders, platform_schema
 from infra.portal.app import App, Route, admin
 from infra.portal.cache import Cache
 from infra.portal.cart import Carts
@@ -18,8 +19,12 @@ from infra.portal.events import Publisher, open_producer
 from infra.portal.faults import SHOPPING_FAULTS, Faults
 from infra.portal.http import json_response, payload, utc
 from infra.portal.ills import with_ills
+from infra.portal.metrics import Meters
 from infra.portal.orders import Orders
+from infra.portal.platform_coupons import PlatformCoupons
+from infra.portal.platform_shop import NoCache, PlatformCarts, PlatformCatalogue, PlatformOrders
 from infra.portal.pool import Pool
+from infra.portal.postgres import PostgresPool
 from infra.portal.relay import relayed
 from infra.portal.server import observed, serve
 from infra.portal.settings import PortalSettings
@@ -63,31 +68,50 @@ async def build(settings: PortalSettings) -> AsyncIterator[App]:
     """The shopping service with its stores open."""
     faults = Faults(SHOPPING_FAULTS)
     async with observed(settings, "shopping-service", faults) as (meters, tracer), _search_client() as client:
-        pool = Pool(settings, "shopping_db", meters, "HikariPool-1", faults)
-        await pool.open(SCHEMA)
+        pool = await _open_pool(settings, meters, faults)
         redis = await open_redis(settings, meters)
         index = Index(client, settings.elasticsearch_url, meters, faults)
         await wait_for(f"Elasticsearch at {settings.elasticsearch_url}", index.create, settings.start_timeout_s)
         producer = await open_producer(settings)
         publisher = Publisher(producer, meters, faults)
-        cache = Cache(redis, meters, "product", settings.product_cache_ttl_s, faults)
-        products, carts = Catalogue(pool, cache, index), Carts(pool)
-        orders, coupons = Orders(pool, publisher), Coupons(pool, redis, publisher, faults)
         probes: dict[str, Probe] = {
             "db": pool.ping,
             "redis": redis.ping,
             "elasticsearch": index.ping,
             "kafka": publisher.ping,
         }
-        routes = [
-            *with_ills(_routes(products, carts, orders, coupons), faults),
-            *_admin_routes(products, orders, coupons),
-        ]
+        if settings.plays_the_platform:
+            routes = await _platform_routes(settings, pool, redis, index, publisher)
+        else:
+            cache = Cache(redis, meters, "product", settings.product_cache_ttl_s, faults)
+            products, carts = Catalogue(pool, cache, index), Carts(pool)
+            orders, coupons = Orders(pool, publisher), Coupons(pool, redis, publisher, faults)
+            routes = [
+                *with_ills(_routes(products, carts, orders, coupons), faults),
+                *_admin_routes(products, orders, coupons),
+            ]
         async with relayed(redis, settings.redis_url, faults):
             yield App(meters, tracer, routes, probes=probes, faults=faults)
         await producer.stop()
         await redis.aclose()
         await pool.close()
+
+
+async def _open_pool(settings: PortalSettings, meters: Meters, faults: Faults) -> Pool:
+    platform = settings.plays_the_platform
+    pool = (PostgresPool if platform else Pool)(settings, "shopping_db", meters, "HikariPool-1", faults)
+    await pool.open(platform_schema.SHOPPING if platform else SCHEMA)
+    return pool
+
+
+async def _platform_routes(
+    settings: PortalSettings, pool: Pool, redis: Redis, index: Index, publisher: Publisher
+) -> list[Route]:
+    """The platform's shop, seeded as it seeds itself; it has no admin endpoints."""
+    products, orders = PlatformCatalogue(pool, NoCache(), index), PlatformOrders(pool, publisher)
+    orders.has_seller = settings.seller_service
+    await products.plant()
+    return _routes(products, PlatformCarts(pool), orders, PlatformCoupons(pool, redis, publisher))
 
 
 def _search_client() -> aiohttp.ClientSession:
@@ -97,7 +121,9 @@ def _search_client() -> aiohttp.ClientSession:
     )
 
 
-def _routes(products: Catalogue, carts: Carts, orders: Orders, coupons: Coupons) -> list[Route]:
+def _routes(
+    products: Catalogue, carts: Carts | PlatformCarts, orders: Orders, coupons: Coupons | PlatformCoupons
+) -> list[Route]:
     return [
         Route("GET", "/products", products.products),
         Route("GET", "/products/{id}", products.product),

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+import psycopg
 from aiokafka.errors import KafkaError
 from prometheus_client import Summary
 from pymysql.err import InterfaceError, OperationalError
@@ -33,6 +34,8 @@ _ATTEMPT_TIMEOUT_S = 5.0
 STORE_ERRORS: Final = (
     OperationalError,
     InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
     RedisError,
     KafkaError,
     aiohttp.ClientError,
@@ -41,7 +44,13 @@ STORE_ERRORS: Final = (
 )
 """What a store that is away, or stays away, is seen as."""
 
-_STORES = {"pymysql": "MySQL", "redis": "Redis", "aiokafka": "Kafka", "aiohttp": "Elasticsearch"}
+_STORES = {
+    "pymysql": "MySQL",
+    "psycopg": "PostgreSQL",
+    "redis": "Redis",
+    "aiokafka": "Kafka",
+    "aiohttp": "Elasticsearch",
+}
 
 Probe = Callable[[], Awaitable[object]]
 T = TypeVar("T")

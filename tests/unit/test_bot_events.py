@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bots.events import CUSTOMERS, MARK_HEADER, ORDERS, EventFactory, mark_prefix
-from bots.plan import MARK_LENGTH, BotPlan
+from bots.plan import BotPlan
+from core.rundir import MARK_LENGTH
 from targets.model import load_profile
 from targets.shape import BotStep
 

@@ -1,0 +1,61 @@
+"""The whole suite with portal-universe's profile, against the portal that plays it, limiter on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.proof.suite_process import Ended, SuiteProcess
+
+BUCKETS = "management.metrics.distribution.percentiles-histogram.http.server.requests=true"
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    folder: Path = tmp_path_factory.mktemp("universe")
+    return SuiteProcess(folder, "--target", "portal-universe", "--backend", "embedded").end()
+
+
+class TestRun:
+    def test_every_check_says_what_there_is_to_say(self, ended: Ended) -> None:
+        assert ended.report is not None, ended.output
+        others = {row["id"]: row["verdict"] for row in ended.report["checks"] if row["verdict"] != "PASS"}
+        slow = {id for id in others if id.startswith("scenario-") and others[id] == "FAIL"} | {"generator-valid"}
+        assert {id: verdict for id, verdict in others.items() if id not in slow} == {
+            "scenario-d-thresholds": "SKIPPED",  # its index is empty
+            "scenario-e-thresholds": "SKIPPED",  # it has no cache
+            "cache-single-flight": "SKIPPED",
+            "ledger-orders": "SKIPPED",  # no seller service
+            "panels-data": "NO_DATA",  # no buckets
+            "dashboard-live": "NO_DATA",
+            "dashboards-provisioned": "SKIPPED",  # no Grafana
+        }, ended.output
+        assert ended.orphans == []
+
+    def test_what_is_left_out_says_why_and_what_cures_it(self, ended: Ended) -> None:
+        observed = {row["id"]: row["observed"] for row in ended.rows()}
+        assert "/products/_bulk" in observed["scenario-d-thresholds"]
+        assert "no cache" in observed["scenario-e-thresholds"]
+        assert "S901" in observed["ledger-orders"]
+        assert BUCKETS in observed["panels-data"]
+
+    def test_no_request_was_refused_by_the_limiter(self, ended: Ended) -> None:
+        assert ended.report is not None
+        outcomes = {row["id"]: row["outcomes"] for row in ended.report["scenarios"]}
+        assert set(outcomes) == {"a", "b", "c"}
+        assert all("429" not in each for each in outcomes.values()), outcomes
+        assert outcomes["c"]["200"] == 100
+
+    def test_the_coupons_balance_by_rows_and_redis(self, ended: Ended) -> None:
+        evidence = ended.row("ledger-coupons")["evidence"]
+        assert (evidence["rows"], evidence["redis_members"], evidence["redis_stock_left"]) == (100, 100, 0)
+        assert evidence["counter"] is None
+
+    def test_says_which_choices_it_was_measured_by_and_what_played_the_platform(self, ended: Ended) -> None:
+        assert ended.report is not None
+        versions = ended.report["versions"]
+        assert "bucket of its own" in versions["rate limiter"]
+        assert "signs in" in versions["tokens"]
+        assert "standing in for its Spring services" in versions["portal"]
+        assert "postgres:18" in versions["postgresql"]
