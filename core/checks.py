@@ -69,7 +69,7 @@ CHECKS: Mapping[str, CheckSpec] = {
             "doctor",
             Phase.LOAD,
             "before any load the target answers as its profile says: routes, response paths, users, clocks, breakers; "
-            "what gates and panels will lack is named",
+            "what could not be looked at, and what gates and panels will lack, is named",
             ("seed-readback",),
         ),
         _verify(

@@ -72,23 +72,24 @@ def look_before_load(run: Run) -> Check:
 
 
 def doctor_check(findings: list[Finding]) -> Check:
-    """`doctor`: ERROR with every part that lacks, else PASS, with the warnings."""
+    """`doctor`: ERROR with every part that lacks, NO_DATA where nothing could be seen, else PASS with its warnings."""
     wrong = [finding for finding in findings if finding.state is not State.OK]
     good = f"{len(findings) - len(wrong)} of {len(findings)} parts are as the profile says"
     lacking = [finding for finding in wrong if finding.state is State.LACKS]
     said = "; ".join(f"{finding.state} {finding}" for finding in lacking or wrong)
     parts = [f"{finding.state} {finding}" for finding in findings]
-    verdict = Verdict.ERROR if lacking else Verdict.PASS
+    seen = any(finding.state is not State.UNSEEN for finding in findings)
+    verdict = Verdict.ERROR if lacking else Verdict.PASS if seen else Verdict.NO_DATA
     return check("doctor", verdict, f"{good}; {said}" if said else good, parts=parts)
 
 
 @step
 def examine(patient: Patient) -> list[Finding]:
     """Everything: stack, target, topics, series, clocks and disk."""
-    return list(_everything(patient))
+    return list(everything(patient))
 
 
-def _everything(patient: Patient) -> Iterator[Finding]:
+def everything(patient: Patient) -> Iterator[Finding]:
     if patient.backend != "external" and not answers(patient.profile):
         cure = "The suite starts it by itself; to look before that, `make stack-up` first."
         yield lacks("stack", f"nothing answers at {patient.profile.base_url}", cure)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.findings import Finding, State, lacks, ok, warns
+from core.findings import Finding, State, lacks, ok, unseen, warns
 from core.words import Verdict
 from dashboards.before import empty_panels
 from dashboards.engine import Engine, PanelAnswer, Series, TargetAnswer
@@ -23,6 +24,7 @@ from tasks.doctor import (
     Patient,
     disk_finding,
     doctor_check,
+    everything,
     kafka_findings,
     prometheus_findings,
     stack_findings,
@@ -56,6 +58,21 @@ class TestCheck:
         assert found.verdict is Verdict.PASS
         assert "warns panels: no data for X" in found.observed
         assert found.evidence["parts"] == ["ok a: fine", "warns panels: no data for X"]
+
+    def test_claims_nothing_where_no_part_could_be_seen(self) -> None:
+        assert doctor_check([unseen("target clock", "no Date")]).verdict is Verdict.NO_DATA
+        assert doctor_check([]).verdict is Verdict.NO_DATA
+        found = doctor_check([ok("a", "fine"), unseen("target clock", "no Date")])
+        assert found.verdict is Verdict.PASS
+        assert "unseen target clock: no Date" in found.observed
+
+
+class TestAStackThatTheSuiteStarts:
+    def test_and_that_does_not_run_is_one_line_with_what_to_do(self, tmp_path: Path) -> None:
+        found = list(everything(replace(patient(named(), tmp_path), backend="embedded")))
+        assert [finding.part for finding in found] == ["stack", "disk"]
+        assert found[0].state is State.LACKS
+        assert "make stack-up" in found[0].cure
 
 
 class TestStack:
