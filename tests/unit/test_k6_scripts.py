@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from core.checks import SCENARIOS
 from core.settings import ROOT
 
 SCRIPTS = {name: (ROOT / "k6" / "scenarios" / f"{name}.js").read_text() for name in SCENARIOS.values()}
+IMPORTS = re.compile(r"^import \{([^}]*)\} from", re.MULTILINE)
 THRESHOLD = re.compile(r"'(p\(\d+\)|rate)<")
 
 
@@ -33,6 +36,13 @@ class TestScript:
 
     def test_gives_its_load_the_tag_by_which_setup_is_told_apart(self, name: str) -> None:
         assert "tags: LOAD," in SCRIPTS[name]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "k6").rglob("*.js")), ids=lambda path: path.name)
+class TestModule:
+    def test_imports_each_name_once(self, path: Path) -> None:
+        names = [name.strip() for names in IMPORTS.findall(path.read_text()) for name in names.split(",")]
+        assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
 class TestOpenModels:
