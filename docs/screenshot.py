@@ -40,16 +40,29 @@ EVERY_PANEL = "[...document.querySelectorAll('[data-panel] .plot')]"
 def pictures(html: Path) -> Mapping[str, bytes]:
     """File name -> PNG; SetupError where there is no chromium, or a picture is larger than BYTES_MAX."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.goto(html.as_uri())
         taken = {FIRST_SCREEN: page.screenshot(), DASHBOARDS: _dashboards(page)}
         browser.close()
     for name, picture in taken.items():
-        if len(picture) > BYTES_MAX:
-            cure = "Take it of a shorter run, or of fewer panels."
-            raise SetupError(f"{name} has {len(picture):,} bytes, more than {BYTES_MAX:,}", where="docs", cure=cure)
+        require_small(name, picture)
     return taken
+
+
+def require_small(name: str, picture: bytes) -> None:
+    """SetupError when the picture is larger than BYTES_MAX."""
+    if len(picture) > BYTES_MAX:
+        cure = "Take it of a shorter run, or of fewer panels."
+        raise SetupError(f"{name} has {len(picture):,} bytes, more than {BYTES_MAX:,}", where="docs", cure=cure)
+
+
+def chromium() -> str:
+    """Path of the browser; SetupError where there is none."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        raise SetupError("no chromium on this machine", where="docs.screenshot", cure="apt-get install chromium")
+    return found
 
 
 def drawn_again(run_dir: Path, folder: Path) -> Path:
@@ -84,13 +97,6 @@ def _dashboards(page: Page) -> bytes:
     page.add_style_tag(content="nav { display: none !important; } .panel figcaption p { display: none; }")
     page.evaluate(f"Promise.all({EVERY_PANEL}.map((plot) => Plotly.Plots.resize(plot)))")
     return page.locator("#load-test-overview").screenshot()
-
-
-def _chromium() -> str:
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        raise SetupError("no chromium on this machine", where="docs.screenshot", cure="apt-get install chromium")
-    return found
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ def asked(name: str, *, names: Iterable[str] = (), files: bool = False, each: It
     """
     field = Request.model_fields[name]
     default = list(field.default) if isinstance(field.default, tuple) else field.default
-    offered = [*_offer("default", "null", default is None), *_names(names), *_offer("a file", "string", files)]
+    offered = [*_names(names), *([{"title": "a file", "type": "string"}] if files else [])]
+    if offered and default is None:
+        offered.insert(0, {"title": "default", "type": "null"})
     schema: dict[str, Any] = {"anyOf": offered} if offered else {}
     if each:
         schema["items"] = {"type": "string", "enum": sorted(each)}
@@ -42,7 +44,3 @@ def name_of(parameters: Mapping[str, Any], at: datetime) -> str:
 
 def _names(names: Iterable[str]) -> list[dict[str, Any]]:
     return [{"title": "by name", "type": "string", "enum": list(names)}] if names else []
-
-
-def _offer(title: str, kind: str, offered: bool) -> list[dict[str, Any]]:
-    return [{"title": title, "type": kind}] if offered else []

@@ -103,6 +103,7 @@ def _of_server(site: Site) -> dict[str, str]:
         "PREFECT_UI_URL": site.ui,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     }
 
 

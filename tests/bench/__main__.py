@@ -31,6 +31,7 @@ from tests.bench.drawing import drawing_cost
 from tests.bench.generator import generator_cost, wrapper_s
 from tests.bench.kafka_bench import KafkaBench
 from tests.bench.kafka_rows import kafka_measures
+from tests.bench.prefect_cost import prefect_rows
 from tests.bench.row import Measure, Row
 from tests.proof.suite_process import SHORT_LOAD, SuiteProcess
 
@@ -80,6 +81,7 @@ def _measures(folder: Path, kafka: KafkaBench) -> Mapping[str, Measure]:
         "collect-day-memory": collecting,
         "collect-2000-memory": collecting,
         "report-drawn": partial(_drawing_rows, folder / "drawn"),
+        "prefect-per-phase": partial(prefect_rows, folder / "prefect"),
         **kafka_measures(kafka),
         "stack-warm-start": stack,
         "suite-own-cost": stack,

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import prefect
@@ -22,16 +21,14 @@ from core.errors import SetupError
 from core.ports import LOOPBACK
 from core.processes import free_port
 from core.request import Request
-from core.rundir import RunDirectory
 from core.words import Phase, Verdict
 from flows import full_suite as suite
 from flows.phase import phase_flow
 from flows.server import api_at, require_usable, serving
 from report.model import read_report
-from targets.load import load_load
-from targets.model import load_profile
 from tasks import report as steps
 from tasks.run import Run
+from tests.made_up_run import made_up_run
 
 
 @contextmanager
@@ -96,10 +93,7 @@ class TestServerThatGoesInMidRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The server ends while the first phase is under way; one retry only, so that the test is short."""
-        backend = cast(Any, SimpleNamespace(name="embedded", collect_logs=lambda _: None, keep=lambda: None))
-        directory = RunDirectory.create(tmp_path, "20261122T020000Z-portal-smoke-abcd")
-        request = Request(keep_stack=True)
-        run = Run(request, load_profile("portal"), load_load("smoke"), directory, backend, {})
+        run = made_up_run(tmp_path, Request(keep_stack=True))
         port = free_port()
         with serving(port) as server:
 
@@ -114,8 +108,8 @@ class TestServerThatGoesInMidRun:
             settings = {PREFECT_API_URL: api_at(port), PREFECT_CLIENT_MAX_RETRIES: 1}
             with temporary_settings(updates=settings), pytest.raises(httpx.ConnectError):
                 flow(name="whole", validate_parameters=False)(lambda: suite.carry_out(run))()
-        report = read_report(directory.report_json)
+        report = read_report(run.directory.report_json)
         phases_seen = {row.id: row.verdict for row in report.phases}
         assert phases_seen == dict.fromkeys(Phase, Verdict.PASS)
         assert [ended.run_id for ended in steps.ENDED] == [report.run_id]
-        assert (directory.path / "report.html").is_file()
+        assert (run.directory.path / "report.html").is_file()

@@ -8,17 +8,28 @@ from pathlib import Path
 import pytest
 
 from core.settings import ROOT
+from docs.prefect_pictures import ARTIFACTS, FORM, RUN
 from docs.screenshot import BYTES_MAX, DASHBOARDS, FIRST_SCREEN, main
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DEVELOPMENT = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+
+
+def pictures_of(page: str) -> list[str]:
+    return re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page)
 
 
 class TestPictures:
     def test_of_the_readme_are_those_that_the_command_takes(self) -> None:
-        assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README) == [f"docs/{FIRST_SCREEN}", f"docs/{DASHBOARDS}"]
-        assert "python -m docs.screenshot" in (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+        assert pictures_of(README) == [f"docs/{name}" for name in (FIRST_SCREEN, DASHBOARDS, RUN)]
+        assert "python -m docs.screenshot" in DEVELOPMENT
+        assert "python -m docs.prefect_pictures" in DEVELOPMENT
 
-    @pytest.mark.parametrize("name", [FIRST_SCREEN, DASHBOARDS])
+    def test_of_prefect_stand_on_its_page(self) -> None:
+        page = (ROOT / "docs" / "prefect.md").read_text(encoding="utf-8")
+        assert pictures_of(page) == [FORM, RUN, ARTIFACTS]
+
+    @pytest.mark.parametrize("name", [FIRST_SCREEN, DASHBOARDS, RUN, FORM, ARTIFACTS])
     def test_are_pngs_below_the_limit(self, name: str) -> None:
         picture = (ROOT / "docs" / name).read_bytes()
         assert picture.startswith(b"\x89PNG")

@@ -57,6 +57,10 @@ class TestForm:
         names = [row["enum"] for row in SCHEMA["properties"][parameter]["anyOf"] if "enum" in row]
         assert offered <= set(names[0])
 
+    def test_leaves_no_parameter_without_a_way_to_give_it(self) -> None:
+        only_null = [{"title": "default", "type": "null"}]
+        assert [name for name, row in SCHEMA["properties"].items() if row.get("anyOf") == only_null] == []
+
     @pytest.mark.parametrize(
         "parameters",
         [
@@ -106,6 +110,10 @@ class TestDeployments:
         schema = schema_of(row["entrypoint"])
         jsonschema.validate(row.get("parameters", {}), {**schema, "required": []})  # the others come at each start
         assert set(row.get("parameters", {})) <= set(schema["properties"])
+
+    def test_name_modules_for_a_files_folder_would_hide_packages_of_the_house(self) -> None:
+        """Prefect puts it first on the path, and flows/dashboards.py would be imported for the package dashboards."""
+        assert [row["entrypoint"] for row in DEPLOYMENTS.values() if ":" in row["entrypoint"]] == []
 
     @pytest.mark.parametrize("name", DEPLOYMENTS)
     def test_say_what_they_are_and_run_one_at_a_time(self, name: str) -> None:
