@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prefect import flow
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from core.processes import free_port
@@ -31,6 +32,7 @@ def prefect_rows(folder: Path) -> Iterator[Row]:
     with serving(port, **environment), temporary_settings(updates={PREFECT_API_URL: api_at(port)}):
         _phases(folder / "warm-up", step(_nothing))
         with_it = _phases(folder / "with", step(_nothing))
+        APILogHandler().flush()  # what is still on its way would find no server later
     without = _plain(folder / "without")
     own_s = (with_it - without) / len(Phase)
     yield Row(
