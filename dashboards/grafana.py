@@ -10,6 +10,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import orjson
@@ -153,6 +154,16 @@ class Grafana:
         if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
             raise self._not_grafanas(path, "which is not a list")
         return answer
+
+    def annotations_tagged(self, *tags: str) -> list[Json]:
+        """Those that carry all of the tags."""
+        answer = self._ask("GET", f"/api/annotations?{urlencode([('tags', tag) for tag in tags])}&limit={ANNOTATIONS}")
+        if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+            raise self._not_grafanas("/api/annotations", "which is not a list")
+        return answer
+
+    def remove_annotation(self, id: int) -> None:
+        self._object("DELETE", f"/api/annotations/{id}")
 
     def annotate(self, annotation: Json) -> None:
         self._object("POST", "/api/annotations", annotation)

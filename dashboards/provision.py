@@ -173,6 +173,12 @@ def annotate(grafana: Grafana, uid: str, run_id: str, windows: Sequence[Window])
     return found
 
 
+def remove_annotations(grafana: Grafana, run_id: str) -> None:
+    """Those of one run, on every dashboard."""
+    for row in grafana.annotations_tagged(TAG, f"run:{run_id}"):
+        grafana.remove_annotation(row["id"])
+
+
 def link(url: str, uid: str, wanted: Wanted) -> str:
     """The dashboard's page with the run chosen, over the load's window where there was a load."""
     whole = wanted.windows[:1]

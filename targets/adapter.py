@@ -63,6 +63,7 @@ class OrderBook:
     amount: int | None  # sum of their totals
     wrong_totals: int | None  # orders whose total is not the sum of their cart's lines
     notifications: int | None  # distinct orders that were told of
+    carts: int | None = None
 
 
 @dataclass(frozen=True)

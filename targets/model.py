@@ -274,6 +274,9 @@ class Profile(Data):
         "be allowed too, or be this machine's",
     )
     budget: Budget | None = Field(default=None, description="the most that one run may put on the target")
+    clean_up: Literal["end", "on request"] = Field(
+        default="end", description="when what a run made is removed: at its end, or by `python -m flows.clean RUN_DIR`"
+    )
     abort: Abort = Field(default=Abort(), description="when a run ends its load for the target's sake")
     backend: Literal["embedded", "docker", "external"]
     data_may_be_written: bool = Field(description="orders are made only where this is true")

@@ -78,6 +78,7 @@ class PortalAdapter:
                 amount=orders["total"],
                 wrong_totals=orders["wrong_totals"],
                 notifications=notifications["distinct"],
+                carts=orders["carts"],
             ),
         )
 

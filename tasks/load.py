@@ -31,6 +31,7 @@ from k6.runner import run_scenario as run_k6
 from targets.adapter import adapter_for
 from tasks.books import NO_CACHE, origin_loads, topic_ends
 from tasks.brake import limited, room_watched
+from tasks.clean import list_made
 from tasks.progress import progress_shown
 from tasks.report import slow_by_its_own_account
 from tasks.run import Run
@@ -58,6 +59,7 @@ def seed_readback(run: Run) -> Check:
 def make_fixtures(run: Run) -> None:
     """What this run needs of its own on the target, and where the event topics stand before the load."""
     run.fixtures = adapter_for(run.profile).fixtures(run.run_id)
+    list_made(run)
     run.topic_ends = topic_ends(run)
 
 

@@ -44,7 +44,7 @@ log = logging.getLogger("suite")
 POINTS = 600
 ENDED: list[Report] = []
 """What this process has carried out: the command line knows its verdict also when Prefect's server has gone."""
-SAFETY = ("allow", "budget", "abort")
+SAFETY = ("allow", "budget", "clean_up", "abort")
 """Parts of a profile that shape no figure."""
 
 

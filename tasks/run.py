@@ -24,6 +24,7 @@ from report.store import Collected
 from targets.adapter import Fixtures, LoadUser
 from targets.budget import Limits
 from targets.load import Load
+from targets.made import Made
 from targets.model import Profile
 
 
@@ -69,6 +70,7 @@ class Run:
         self.without_prefect = False  # its server has gone; this run goes on
         self.braked = ""  # why the load was ended for the target's sake
         self.limits = Limits(profile)
+        self.made: Made | None = None  # on the target
         self.results: dict[str, Check] = {}
         self.errors: list[SuiteError] = []
         self.phases: list[PhaseRecord] = []

@@ -12,7 +12,7 @@ from core.words import Verdict
 from infra.mysql.account import ensure_exporter_account
 from infra.portal_faults import switch_all_off, switch_on
 from infra.verify.alive import stack_alive_check
-from targets.adapter import adapter_for
+from tasks.clean import clean_target
 from tasks.run import Run
 from tasks.step import step
 
@@ -86,8 +86,9 @@ def take_down(run: Run) -> Check:
         return check("teardown-clean", Verdict.SKIPPED, "--keep-stack: the stack was left running on request")
     run.backend.stop()
     leftovers = [f"{left.service}: {left.what}" for left in run.backend.leftovers()] + left_on_target
-    observed = "; ".join(leftovers) or "nothing that this run started is left"
-    return passed_if("teardown-clean", not leftovers, observed, left=leftovers)
+    observed = "; ".join(leftovers) or "nothing that this run started is left" + _stays_on_target(run)
+    made = run.made.model_dump(mode="json", include={"counts", "left", "kept"}) if run.made else None
+    return passed_if("teardown-clean", not leftovers, observed, left=leftovers, made=made)
 
 
 def _clean_up(run: Run) -> list[str]:
@@ -98,6 +99,12 @@ def _clean_up(run: Run) -> list[str]:
             switch_all_off(run.endpoints)
         except SuiteError as error:
             left.append(f"faults may still be on: {error.what}")
-    if run.fixtures is not None:
-        left += [f"the run's rows on {rows}" for rows in adapter_for(run.profile).clean_up(run.fixtures)]
-    return left
+    return left + clean_target(run)
+
+
+def _stays_on_target(run: Run) -> str:
+    """What the profile wants to be removed later."""
+    if run.profile.clean_up == "end" or run.made is None or not any(run.made.counts.values()):
+        return ""
+    rows = ", ".join(f"{number} {kind}" for kind, number in run.made.counts.items())
+    return f"; on the target stay {rows}, until `python -m flows.clean {run.directory.path}`"

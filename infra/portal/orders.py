@@ -96,7 +96,7 @@ class Orders:
         return ok(order_shown(row, items))
 
     async def ledger(self, request: Request) -> Response:
-        """GET /admin/orders/ledger?since=&until=: {orders, total, wrong_totals, order_numbers} of a window (UTC).
+        """GET /admin/orders/ledger?since=&until=: {orders, total, wrong_totals, order_numbers, carts} of a UTC window.
 
         `wrong_totals` counts the orders whose amount is not the sum of their cart's lines.
         """
@@ -104,12 +104,16 @@ class Orders:
         until = instant(request, "until") or datetime.max
         async with self._pool.apart() as session:
             rows = await session.rows(_BOOKED, since, until)
+            carts = await session.row(
+                "SELECT COUNT(*) FROM carts WHERE created_at >= %s AND created_at < %s", since, until
+            )
         return json_response(
             {
                 "orders": len(rows),
                 "total": sum(amount for _, amount, _ in rows),
                 "wrong_totals": sum(amount != lines for _, amount, lines in rows),
                 "order_numbers": [number for number, *_ in rows],
+                "carts": carts[0] if carts else 0,
             }
         )
 
