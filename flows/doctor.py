@@ -23,6 +23,7 @@ from report.terminal import print_findings
 from targets.documents import known_documents
 from targets.model import FOLDER
 from targets.resolve import resolve
+from tasks.blocks import read_block
 from tasks.doctor import Patient, examine
 from tasks.step import verdict_state
 
@@ -70,7 +71,7 @@ def doctor(
 
 
 def _patient(request: Request) -> Patient:
-    profile, _ = resolve(request)
+    profile, _ = resolve(request, read_block)
     return Patient(
         profile=profile,
         scenarios=request.scenario or profile.scenarios,
