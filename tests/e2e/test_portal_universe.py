@@ -5,24 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.proof.suite_process import Ended, SuiteProcess
+from tests.proof.suite_process import SHORT_LOAD, Ended, SuiteProcess
 
+PACED = {"scenario-a-thresholds", "scenario-b-thresholds", "scenario-c-thresholds", "generator-valid"}
+"""What a busy machine may spoil: this is not what the test is about."""
 BUCKETS = "management.metrics.distribution.percentiles-histogram.http.server.requests=true"
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder: Path = tmp_path_factory.mktemp("universe")
-    return SuiteProcess(folder, "--target", "portal-universe", "--backend", "embedded").end()
+    load = yaml.safe_load(SHORT_LOAD.read_text(encoding="utf-8"))
+    load["c"]["users"] = 150  # enough for sold out; 500 at once may open the circuit breaker of a busy machine
+    file = folder / "short.yaml"
+    file.write_text(yaml.safe_dump(load), encoding="utf-8")
+    return SuiteProcess(folder, "--target", "portal-universe", "--backend", "embedded", load=str(file)).end()
 
 
 class TestRun:
     def test_every_check_says_what_there_is_to_say(self, ended: Ended) -> None:
         assert ended.report is not None, ended.output
         others = {row["id"]: row["verdict"] for row in ended.report["checks"] if row["verdict"] != "PASS"}
-        slow = {id for id in others if id.startswith("scenario-") and others[id] == "FAIL"} | {"generator-valid"}
-        assert {id: verdict for id, verdict in others.items() if id not in slow} == {
+        of_the_machine = {id for id in others if others[id] in ("FAIL", "INVALID") and id in PACED}
+        assert {id: verdict for id, verdict in others.items() if id not in of_the_machine} == {
             "scenario-d-thresholds": "SKIPPED",  # its index is empty
             "scenario-e-thresholds": "SKIPPED",  # it has no cache
             "cache-single-flight": "SKIPPED",

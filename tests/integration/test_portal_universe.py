@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import jwt
@@ -18,9 +19,12 @@ from core.ports import PORTAL, STORES, Endpoints, ServiceId
 from core.words import Verdict
 from infra.embedded.catalogue import open_backend
 from infra.embedded.plays import Plays
+from k6.model import ScenarioResult
 from targets.adapter import Adapter, Fixtures, adapter_for
+from targets.load import load_load
 from targets.model import Profile, load_profile
 from tasks.seeding import seed_check
+from tests.integration.test_k6_choices import run
 
 SERVICES = (*STORES, ServiceId.POSTGRESQL, *PORTAL)
 PASSWORD = secrets.token_urlsafe(12) + "'\\"
@@ -270,3 +274,39 @@ class TestDialect:
     def test_has_no_admin_endpoints_in_the_shop(self, played: Played) -> None:
         url = f"{played.profile.addresses[ServiceId.SHOPPING]}/admin/seed"
         assert httpx.get(url, trust_env=False).status_code == 404
+
+
+class TestLimiterChoices:
+    """The three ways of the profile, by the real k6 at 80 requests a second, where one address may have 50."""
+
+    SECONDS = 8
+    RATE = 80
+
+    def blog(self, played: Played, way: str, folder: Path) -> ScenarioResult:
+        document = played.profile.model_dump()
+        document["limiter"]["way"] = way
+        smoke = load_load("smoke")
+        numbers = {"rate_per_s": self.RATE, "duration_s": self.SECONDS, "pre_allocated_vus": 20, "max_vus": 60}
+        load = smoke.model_copy(update={"b": smoke.b.model_copy(update=numbers)})
+        return run("b", Profile.model_validate(document), folder, load)
+
+    @pytest.mark.parametrize("way", ["x-real-ip", "direct"])
+    def test_that_leave_it_out_meet_no_refusal(
+        self, played: Played, tokens: list[str], tmp_path: Path, way: str
+    ) -> None:
+        result = self.blog(played, way, tmp_path)
+        assert result.outcomes.get("429", 0) == 0
+        assert (result.wrong_answers, result.error_rate) == (0, 0.0)
+
+    def test_that_measures_it_counts_its_refusals_apart(
+        self, played: Played, tokens: list[str], tmp_path: Path
+    ) -> None:
+        with played.redis() as redis:  # as after a busy minute: without the 200 that an idle address has saved up
+            bucket = "request_rate_limiter.{blog-service.127.0.0.1}"
+            redis.set(f"{bucket}.tokens", 20)
+            redis.set(f"{bucket}.timestamp", redis.time()[0] + 5)
+        result = self.blog(played, "measure", tmp_path)
+        assert result.outcomes["429"] > 0
+        judged = next(row for row in result.thresholds if row.metric.endswith("without 429"))
+        assert judged.ok
+        assert judged.samples == result.requests - result.outcomes["429"]

@@ -14,6 +14,7 @@ from core.words import Verdict
 from dashboards import bottleneck_detection, load_test_overview
 from dashboards.drawn import draw_answers
 from dashboards.engine import Engine, PanelAnswer, Series, State, TargetAnswer
+from dashboards.missing import BUCKETS
 from dashboards.model import Kind, Panel, Target, Traffic
 from dashboards.prometheus import Prometheus
 from dashboards.sampler import PanelSamples, Sampler, Samples
@@ -263,3 +264,23 @@ class TestPanelsOfExportersThatAreNotNamed:
 
     def test_are_all_claimed_where_every_exporter_is_named(self) -> None:
         assert without(self.seen("mysql_up"), self.metrics, ()).panels
+
+
+class TestBuckets:
+    """Percentiles of a target that gives no buckets are not measured: that is no failure, and it has a cure."""
+
+    @staticmethod
+    def caused(found: Samples, cause: str) -> Samples:
+        return Samples(tuple(each if each.state.has_data else replace(each, cause=cause) for each in found.panels), ())
+
+    @pytest.mark.parametrize("judge", [panels_data_check, dashboard_live_check])
+    def test_that_are_all_that_lacks_are_no_data_with_the_setting(self, judge: Callable[[Samples], Check]) -> None:
+        check = judge(self.caused(samples(pool=State.EMPTY), f"x_bucket has no series: {BUCKETS}"))
+        assert check.verdict is Verdict.NO_DATA
+        assert "percentiles-histogram.http.server.requests=true" in check.observed
+
+    def test_excuse_nothing_else(self) -> None:
+        lacking = self.caused(samples(pool=State.EMPTY), f"x_bucket has no series: {BUCKETS}")
+        others = samples(pool=State.EMPTY, produced=State.EMPTY)
+        mixed = Samples((*lacking.panels, *(each for each in others.panels if not each.state.has_data)), ())
+        assert panels_data_check(mixed).verdict is Verdict.FAIL

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,35 @@ class TestExternalBackend:
                 backend.wait_ready(list(named))
         assert "prometheus: answered 200 with a page of HTML" in str(caught.value)
         assert "zipkin: answered 200 with a page of HTML" in str(caught.value)
+
+
+class TestPostgresql:
+    """It is asked in its own protocol whether it speaks TLS, which it says to strangers."""
+
+    @staticmethod
+    def proven(answer: bytes) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def serve() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(8)
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            try:
+                return str(prove(ServiceId.POSTGRESQL, Endpoints({ServiceId.POSTGRESQL: address})))
+            finally:
+                thread.join()
+
+    @pytest.mark.parametrize("answer", [b"N", b"S"])
+    def test_is_known_by_its_answer(self, answer: bytes) -> None:
+        assert "PostgreSQL's protocol" in self.proven(answer)
+
+    @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+    def test_is_not_what_answers_otherwise(self, answer: bytes) -> None:
+        with pytest.raises(SuiteError, match="does not answer as PostgreSQL does") as error:
+            self.proven(answer)
+        assert "addresses.postgresql" in error.value.cure

@@ -164,3 +164,16 @@ class TestSeedReadback:
         check = seed_check(self.profile, replace(self.seed, **change))
         assert check.verdict is Verdict.FAIL
         assert said in check.observed
+
+    def test_a_word_without_a_number_wants_at_least_one_hit(self) -> None:
+        catalogue = self.profile.catalogue.model_copy(update={"search_words": {"Premium": None}})
+        profile = self.profile.model_copy(update={"catalogue": catalogue})
+        assert seed_check(profile, replace(self.seed, search_hits={"Premium": 3})).verdict is Verdict.PASS
+        check = seed_check(profile, replace(self.seed, search_hits={"Premium": 0}))
+        assert check.verdict is Verdict.FAIL
+        assert "'Premium' is found 0 times, at least 1 expected" in check.observed
+
+    def test_where_nothing_can_be_searched_no_word_is_looked_for_and_the_reason_is_said(self) -> None:
+        check = seed_check(self.profile, replace(self.seed, search_hits={}, not_applicable={"d": "the index is empty"}))
+        assert check.verdict is Verdict.PASS
+        assert "the index is empty" in check.observed
