@@ -5,7 +5,6 @@ from __future__ import annotations
 from core.ports import Endpoints
 from core.request import BackendName, PortChoice
 from core.settings import Settings
-from infra.docker import catalogue
 from infra.external.backend import ExternalBackend
 from infra.stack import Backend
 from targets.model import Profile
@@ -22,7 +21,7 @@ def open_backend(
         return _embedded(ports, settings, played)
     if name == "external":
         return ExternalBackend(endpoints)
-    return catalogue.open_backend(ports, settings, endpoints)
+    return _docker(ports, settings, endpoints)
 
 
 def _embedded(ports: PortChoice, settings: Settings, played: Profile | None) -> Backend:
@@ -32,3 +31,10 @@ def _embedded(ports: PortChoice, settings: Settings, played: Profile | None) -> 
 
     plays = Plays.of(played) if played else None
     return open_embedded(any_ports=ports == "free", state_dir=settings.state_dir, plays=plays)
+
+
+def _docker(ports: PortChoice, settings: Settings, endpoints: Endpoints) -> Backend:
+    # Imported here because its client library takes a while, and most runs need none.
+    from infra.docker.catalogue import open_backend as open_docker
+
+    return open_docker(ports, settings, endpoints)

@@ -92,7 +92,7 @@ def _up(arguments: argparse.Namespace, settings: Settings) -> None:
 def _down(_: argparse.Namespace, settings: Settings) -> None:
     engine, project = Engine(), project_name(state_folder(settings))
     containers = engine.containers(project)
-    engine.remove(container.id for container in containers.values())
+    engine.take_down(container.id for container in containers.values())
     engine.remove_networks(project)
     console.print(f"removed: {', '.join(sorted(containers)) or 'nothing was there'}")
 

@@ -44,9 +44,8 @@ class DockerBackend(Backend):
         self._project = str(self._config["name"])
         self._endpoints = dict(site.endpoints)
         self._lease: Lease | None = None
-        self._started: dict[
-            ServiceId, str
-        ] = {}  # service -> id of the container that we started; "" before it is known
+        self._own: dict[str, str] = {}  # what we started: name -> container id, "" before it is known
+        self._before: set[str] = set()  # ids of stopped containers that were found: they are stopped again, not removed
         self._used: set[ServiceId] = set()
         self._altered: list[str] = []
         self._made_network = False
@@ -130,7 +129,7 @@ class DockerBackend(Backend):
 
     def started_by_us(self) -> frozenset[ServiceId]:
         """See Backend."""
-        return frozenset(self._started)
+        return frozenset(service for service, name in self._site.names.items() if name in self._own)
 
     def keep(self) -> None:
         """See Backend; from here on `python -m infra.docker down` stops what was started."""
@@ -151,12 +150,9 @@ class DockerBackend(Backend):
         """See Backend."""
         if self._kept:
             return []
-        containers = {container.id: container for container in self._engine.containers(self._project).values()}
-        left = {service: containers[id] for service, id in self._started.items() if id in containers}
-        return [
-            Leftover(service, f"container {each.id[:12]}, {each.detail}, at {self._endpoints.get(service, 'no port')}")
-            for service, each in left.items()
-        ]
+        names = {name: service for service, name in self._site.names.items()}
+        left = (each for each in self._engine.containers(self._project).values() if self._is_left(each))
+        return [Leftover(names[each.service], _described(each)) for each in left if each.service in names]
 
     def __enter__(self) -> Self:
         return self
@@ -192,8 +188,9 @@ class DockerBackend(Backend):
         if self._lease is None:
             self._lease = Lease(self._project, self._site.state)
         self._made_network |= not self._engine.networks(self._project)
-        self._lease.own(missing, self._made_network)
-        self._started.update({service: "" for service, name in self._site.names.items() if name in missing})
+        self._before |= {each.id for each in self._engine.containers(self._project).values() if not each.running}
+        self._lease.own(missing, self._before, self._made_network)
+        self._own.update(dict.fromkeys(missing, ""))
 
     def _extend(self, running: Mapping[str, Container], wanted: Collection[str]) -> None:
         """Bring the overlay's additions to services of the platform that run without them."""
@@ -212,14 +209,10 @@ class DockerBackend(Backend):
     def _remember(self) -> None:
         """The ids of what we started, and the ports that running containers really have."""
         containers = self._engine.containers(self._project)
+        self._own = {name: containers[name].id if name in containers else id for name, id in self._own.items()}
         for service, name in self._site.names.items():
-            if name in containers:
-                container = containers[name]
-                self._endpoints[service] = container.published.get(
-                    PORTS_INSIDE[service], self._endpoints.get(service, "")
-                )
-                if service in self._started:
-                    self._started[service] = container.id
+            if name in containers and (address := containers[name].published.get(PORTS_INSIDE[service])):
+                self._endpoints[service] = address
 
     def _tell_prometheus(self) -> None:
         """A cAdvisor may know containers by their ids only (macOS), so Prometheus is told who is who."""
@@ -257,19 +250,20 @@ class DockerBackend(Backend):
 
     def _take_down(self) -> None:
         self._remember()
-        ids = [id for id in self._started.values() if id]
-        self._keep_logs()
-        if ids:
-            log.info("stopping: %s", _listed(self._started))
-            self._engine.remove(ids)
+        self.collect_logs(self._logs)
+        if self._own:
+            log.info("stopping: %s", _listed(self._own))
+            self._engine.take_down([id for id in self._own.values() if id], self._before)
         if self._altered and self._site.theirs is not None:
             log.info("putting back the platform's %s", _listed(self._altered))
             self._site.theirs.run("up", "--detach", "--no-deps", *self._altered)
         if self._made_network and not self._engine.containers(self._project):
             self._engine.remove_networks(self._project)
 
-    def _keep_logs(self) -> None:
-        self.collect_logs(self._logs)
+    def _is_left(self, container: Container) -> bool:
+        """Whether we started it and it is neither gone nor as it was found."""
+        ours = container.id in self._own.values()
+        return ours and (container.running or container.id not in self._before)
 
     def _kept_log(self, service: ServiceId) -> str:
         file = self._logs / f"{service}.log"
@@ -280,7 +274,7 @@ class DockerBackend(Backend):
         for container in self._engine.containers(self._project).values():
             if container.lease and container.lease != self._lease_id and not is_held(container.lease, self._site.state):
                 log.warning("%s is left over from a run that was killed: removing it", container.service)
-                self._engine.remove([container.id])
+                self._engine.take_down([container.id])
 
     def _running(self) -> dict[str, Container]:
         return {name: each for name, each in self._engine.containers(self._project).items() if each.running}
@@ -303,6 +297,10 @@ class DockerBackend(Backend):
     def _version(self, image: str) -> str:
         stand_in = self._engine.stand_in(image)
         return f"{stand_in}, standing in for {image}" if stand_in else image
+
+
+def _described(container: Container) -> str:
+    return f"container {container.id[:12]}, {container.detail}, at {_listed(container.published.values())}"
 
 
 def _reload(prometheus: str) -> None:

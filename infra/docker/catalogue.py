@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.ports import DEFAULT_PORTS, ServiceId
-from core.processes import free_ports
+from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
+from core.processes import free_port, free_ports
 from core.request import PortChoice
 from core.settings import Settings
 from infra.docker.backend import DockerBackend
@@ -27,8 +27,9 @@ def open_backend(ports: PortChoice, settings: Settings, profile: Mapping[Service
 def _site(engine: Engine, ports: PortChoice, settings: Settings, profile: Mapping[ServiceId, str]) -> Site:
     state = state_folder(settings)
     if files := named_files(settings.compose_files):
-        variables = secret_variables(state)
+        variables = {**engine.mounts(), **secret_variables(state)}
         joined = join(files, state / "overlay", variables, named_services(settings.compose_services))
-        return Theirs(joined, profile, variables["SUITE_EXPORTER_PASSWORD"])
+        bot = {ServiceId.KAFKA_BOT: f"{LOOPBACK}:{free_port()}"} if ports == "free" else {}
+        return Theirs(joined, {**profile, **bot}, variables["SUITE_EXPORTER_PASSWORD"])
     chosen = free_ports(list(DEFAULT_PORTS)) if ports == "free" else DEFAULT_PORTS
     return Platform(state, chosen, engine.mounts())

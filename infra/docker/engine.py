@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import logging
+import re
+import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,13 +24,13 @@ from core.ports import LOOPBACK
 from core.settings import process_environment
 from infra.docker.compose import explain
 
-log = logging.getLogger("infra")
-
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 LEASE_LABEL = "perf-suite.lease"
 STAND_IN_LABEL = "perf-suite.stands-in"
 TIMEOUT_S = 30.0
+TOGETHER = 8
+"""Containers that are stopped at the same time: each may take its grace."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,97 +75,116 @@ class Engine:
     """The engine that `docker` on the command line talks to, by DOCKER_HOST or the current context."""
 
     @_told
-    def __init__(self) -> None:
-        environment = process_environment()
-        self.host = environment.get("DOCKER_HOST") or ContextAPI.get_current_context().Host
+    def __init__(self, host: str = "") -> None:
+        self.host = host or process_environment().get("DOCKER_HOST") or ContextAPI.get_current_context().Host
         _require_local(self.host)
-        self._client = docker.DockerClient(base_url=self.host, timeout=TIMEOUT_S)
-        self._client.ping()
+        self._version = "auto"
+        with self._api() as api:
+            self._version = api.api_version
 
     @_told
     def containers(self, project: str, service: str = "") -> dict[str, Container]:
         """Service -> its container, running or not; only that of `service`, where one is named."""
         labels = [f"{PROJECT_LABEL}={project}", *([f"{SERVICE_LABEL}={service}"] if service else [])]
-        found = self._client.api.containers(all=True, filters={"label": labels})
-        looked = (self._inspected(row["Id"]) for row in found)
-        return {container.service: container for container in looked if container is not None}
+        with self._api() as api:
+            found = [_inspected(api, row["Id"]) for row in api.containers(all=True, filters={"label": labels})]
+        return {container.service: container for container in found if container is not None}
 
     @_told
     def log(self, container_id: str, lines: int | None = None) -> str:
         """What a container wrote, oldest first; empty when it is gone."""
-        try:
-            return bytes(self._client.api.logs(container_id, tail=lines or "all")).decode(errors="replace")
-        except NotFound:
-            return ""
+        with self._api() as api, suppress(NotFound):
+            return bytes(api.logs(container_id, tail=lines or "all")).decode(errors="replace")
+        return ""
 
     @_told
-    def remove(self, container_ids: Iterable[str], grace_s: int = 10) -> None:
-        """Stop and remove; one that is gone already is no error."""
-        for id in container_ids:
-            try:
-                self._client.api.stop(id, timeout=grace_s)
-                self._client.api.remove_container(id, v=True, force=True)
-            except NotFound:
-                log.debug("container %s was gone already", id)
+    def take_down(self, ids: Iterable[str], only_stop: Collection[str] = (), grace_s: int = 10) -> None:
+        """Stop and remove side by side; those in `only_stop` stay as they were found. One that is gone is no error."""
+
+        def end(id: str) -> None:
+            with self._api() as api, _unless_gone():
+                api.stop(id, timeout=grace_s)
+                if id not in only_stop:
+                    api.remove_container(id, v=True, force=True)
+
+        with ThreadPoolExecutor(max_workers=TOGETHER) as pool:
+            list(pool.map(end, ids))
 
     @_told
     def networks(self, project: str) -> list[str]:
         """Names of the project's networks."""
-        return [row["Name"] for row in self._client.api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})]
+        with self._api() as api:
+            return [row["Name"] for row in api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})]
 
     @_told
     def remove_networks(self, project: str) -> None:
         """Remove the project's networks; nothing may use them any more."""
-        for name in self.networks(project):
-            self._client.api.remove_network(name)
+        with self._api() as api:
+            for name in self.networks(project):
+                api.remove_network(name)
 
     @_told
     def remove_volumes(self, project: str) -> list[str]:
         """Delete the project's data; returns the names."""
-        found = self._client.api.volumes(filters={"label": f"{PROJECT_LABEL}={project}"})["Volumes"] or []
-        for row in found:
-            self._client.api.remove_volume(row["Name"])
+        with self._api() as api:
+            found = api.volumes(filters={"label": f"{PROJECT_LABEL}={project}"})["Volumes"] or []
+            for row in found:
+                api.remove_volume(row["Name"])
         return [row["Name"] for row in found]
 
     @_told
     def stand_in(self, image: str) -> str:
         """What an image says it stands in with; empty for the real one and for one that is not there."""
-        try:
-            return str((self._client.api.inspect_image(image)["Config"].get("Labels") or {}).get(STAND_IN_LABEL, ""))
-        except ImageNotFound:
-            return ""
+        with self._api() as api, suppress(ImageNotFound):
+            return str((api.inspect_image(image)["Config"].get("Labels") or {}).get(STAND_IN_LABEL, ""))
+        return ""
 
     @_told
     def mounts(self) -> Mapping[str, str]:
         """SUITE_DOCKER_SOCKET and _ROOT, where cAdvisor finds the engine: in Docker Desktop they lie in its machine."""
-        root = str(self._client.info().get("DockerRootDir") or "/var/lib/docker")
-        socket = urlsplit(self.host).path if sys.platform == "linux" else "/var/run/docker.sock"
-        return {"SUITE_DOCKER_ROOT": root, "SUITE_DOCKER_SOCKET": socket or "/var/run/docker.sock"}
+        with self._api() as api:
+            root = str(api.info().get("DockerRootDir") or "/var/lib/docker")
+        listens_at = urlsplit(self.host).path if sys.platform == "linux" else ""
+        return {"SUITE_DOCKER_ROOT": root, "SUITE_DOCKER_SOCKET": listens_at or "/var/run/docker.sock"}
 
     @_told
     def bridge_gateway(self) -> str:
         """The address that `host.docker.internal` has in a container, where this machine runs the engine itself."""
-        configs = self._client.api.inspect_network("bridge")["IPAM"]["Config"]
+        with self._api() as api:
+            configs = api.inspect_network("bridge")["IPAM"]["Config"]
         return next((str(config["Gateway"]) for config in configs if "Gateway" in config), "")
 
-    def close(self) -> None:
-        self._client.close()
+    def _api(self) -> closing[docker.APIClient]:
+        """A connection for one question: none is left open, and an engine that was restarted is found again."""
+        _knock(self.host)
+        return closing(docker.APIClient(base_url=self.host, version=self._version, timeout=TIMEOUT_S))
 
-    def _inspected(self, id: str) -> Container | None:
-        try:
-            row = self._client.api.inspect_container(id)
-        except NotFound:
-            return None
-        labels, state = row["Config"]["Labels"] or {}, row["State"]
-        return Container(
-            id=row["Id"],
-            service=labels.get(SERVICE_LABEL, ""),
-            running=bool(state["Running"]),
-            started=_to_microseconds(state["StartedAt"]),
-            detail=_detail(state),
-            lease=labels.get(LEASE_LABEL, ""),
-            published=_published(row["HostConfig"].get("PortBindings") or {}),
-        )
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Somebody else may remove the same container, as a watchdog does: that is what was wanted."""
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            raise
+
+
+def _inspected(api: docker.APIClient, id: str) -> Container | None:
+    try:
+        row = api.inspect_container(id)
+    except NotFound:
+        return None
+    labels, state = row["Config"]["Labels"] or {}, row["State"]
+    return Container(
+        id=row["Id"],
+        service=labels.get(SERVICE_LABEL, ""),
+        running=bool(state["Running"]),
+        started=_to_microseconds(state["StartedAt"]),
+        detail=_detail(state),
+        lease=labels.get(LEASE_LABEL, ""),
+        published=_published(row["HostConfig"].get("PortBindings") or {}),
+    )
 
 
 def _detail(state: Mapping[str, Any]) -> str:
@@ -175,13 +197,14 @@ def _detail(state: Mapping[str, Any]) -> str:
 def _published(bindings: Mapping[str, Any]) -> dict[int, str]:
     """From `{"9090/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9090"}]}`."""
     return {
-        int(inside.partition("/")[0]): f"{_reachable(rows[0]['HostIp'])}:{rows[0]['HostPort']}"
+        int(inside.partition("/")[0]): f"{reachable(rows[0]['HostIp'])}:{rows[0]['HostPort']}"
         for inside, rows in bindings.items()
         if rows and rows[0]["HostPort"]
     }
 
 
-def _reachable(address: str) -> str:
+def reachable(address: str) -> str:
+    """Where this machine reaches a port that is published on `address`."""
     return LOOPBACK if address in ("", "0.0.0.0", "::") else address
 
 
@@ -189,6 +212,15 @@ def _to_microseconds(moment: str) -> str:
     """`2026-11-27T21:00:00.123456789Z`, to microseconds."""
     whole, _, fraction = moment.rstrip("Z").partition(".")
     return f"{whole}.{fraction[:6]:0<6}Z"
+
+
+def _knock(host: str) -> None:
+    """OSError where nobody listens; the client library would leave its socket open then."""
+    parts = urlsplit(host)
+    if parts.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.settimeout(TIMEOUT_S)
+            trial.connect(parts.path)
 
 
 def _require_local(host: str) -> None:
@@ -203,8 +235,8 @@ def _require_local(host: str) -> None:
 
 
 def _innermost(error: BaseException) -> str:
-    text = str(error)
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, TypeError, KeyError):
-        return text.rpartition("(")[2].rstrip(")'\" ,") or type(error).__name__
+    """The operating system's words, also out of `(… FileNotFoundError(2, 'No such file or directory'))`."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    quoted = re.findall(r"'([^']+)'", str(error))
+    return quoted[-1] if quoted else str(error) or type(error).__name__

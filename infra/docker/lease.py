@@ -48,9 +48,12 @@ class Lease:
                 "the watchdog did not start", where=str(state / "watchdog.log"), cure="Its last line says why."
             )
 
-    def own(self, services: Collection[str], network: bool) -> None:
-        """Before they are started: these services, and the project's network if there was none, end with the lease."""
-        self._tell(own=sorted(services), network=network)
+    def own(self, services: Collection[str], found: Collection[str], network: bool) -> None:
+        """Before they are started: these services, and the project's network if there was none, end with the lease.
+
+        `found`: ids of stopped containers that were there before, which are stopped again and not removed.
+        """
+        self._tell(own=sorted(services), found=sorted(found), network=network)
 
     def restore(self, theirs: Project, services: Collection[str]) -> None:
         """Before they are altered: these services of the platform are put back with the lease's end."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from core.errors import ConfigError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId, loopback_endpoints
 from infra.docker.compose import Project
+from infra.docker.engine import reachable
 from infra.docker.joined import HOST, Joined
 from infra.docker.merged import mounted_file, rewrite
 from infra.docker.variables import port_variables, portal_image, project_name, secret_variables
@@ -168,7 +169,7 @@ class Theirs:
 
     def _published(self) -> dict[ServiceId, str]:
         return {
-            service: f"{port.get('host_ip') or LOOPBACK}:{port['published']}"
+            service: f"{reachable(port.get('host_ip', ''))}:{port['published']}"
             for service in self.names
             for port in self._service(service).get("ports") or ()
             if port["target"] == PORTS_INSIDE[service] and port.get("published")

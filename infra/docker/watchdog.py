@@ -22,7 +22,7 @@ from typing import Any
 from core.errors import SuiteError
 from core.ports import LOOPBACK
 from infra.docker.compose import Project
-from infra.docker.engine import Engine
+from infra.docker.engine import Container, Engine
 
 log = logging.getLogger("infra.docker.watchdog")
 
@@ -58,6 +58,7 @@ class Duties:
     def __init__(self, project: str) -> None:
         self._project = project
         self._own: set[str] = set()
+        self._found: set[str] = set()
         self._network = False
         self._restore: list[tuple[Project, list[str]]] = []
         self._released = False
@@ -80,20 +81,24 @@ class Duties:
 
     def _take(self, words: dict[str, Any]) -> None:
         self._own |= set(words.get("own", ()))
+        self._found |= set(words.get("found", ()))
         self._network |= bool(words.get("network"))
         self._released |= bool(words.get("release"))
         if theirs := words.get("restore"):
             project = Project(theirs["name"], tuple(map(Path, theirs["files"])), Path(theirs["folder"]))
             self._restore.append((project, words["services"]))
 
+    def _is_left(self, container: Container) -> bool:
+        return container.service in self._own and (container.running or container.id not in self._found)
+
     def _take_down(self, deadline: float) -> None:
         engine = Engine()
         quiet_since = time.monotonic()
         while time.monotonic() < min(quiet_since + QUIET_S, deadline):
-            ids = [each.id for each in engine.containers(self._project).values() if each.service in self._own]
+            ids = [each.id for each in engine.containers(self._project).values() if self._is_left(each)]
             if ids:
-                log.info("the run is gone: removing %d containers of %s", len(ids), self._project)
-                engine.remove(ids)
+                log.info("the run is gone: taking down %d containers of %s", len(ids), self._project)
+                engine.take_down(ids, self._found)
                 quiet_since = time.monotonic()
             time.sleep(POLL_S)
         for project, services in self._restore:

@@ -64,7 +64,7 @@ def docker(folder: Path) -> Iterator[Open]:
     yield lambda: open_containers("free", settings, {})
     engine = Engine()
     project = project_name(state_folder(settings))
-    engine.remove([container.id for container in engine.containers(project).values()], grace_s=1)
+    engine.take_down([container.id for container in engine.containers(project).values()], grace_s=1)
     engine.remove_networks(project)
     engine.remove_volumes(project)
 

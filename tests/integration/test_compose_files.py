@@ -16,6 +16,7 @@ from core.ports import DEFAULT_PORTS, WHOLE_STACK, ServiceId
 from infra.docker.__main__ import main
 from infra.docker.compose import Project
 from infra.docker.joined import Joined, join
+from infra.docker.site import Theirs
 from tests.compose_program import compose_on_path
 
 MODEL = Path(__file__).parents[1] / "platform_model"
@@ -127,6 +128,38 @@ class TestOverlayOnThePlatformsProject:
             "perf-suite/bottleneck-detection.json",
         }
         assert any("load-test-overview" in note for note in both.fitted.notes)
+
+
+class TestPlatformAsASite:
+    """What the backend reads out of the platform's files."""
+
+    def test_finds_every_part_at_the_port_that_the_files_publish(self, model: Path) -> None:
+        endpoints = Theirs(joined(model), {}, "ours").endpoints
+        assert endpoints[ServiceId.MYSQL] == "127.0.0.1:3307"
+        assert endpoints[ServiceId.KAFKA] == "127.0.0.1:9092"
+        assert endpoints[ServiceId.CADVISOR] == "127.0.0.1:8888"
+        assert endpoints[ServiceId.GATEWAY] == "127.0.0.1:8080"
+
+    def test_applications_on_the_host_are_where_the_profile_says(self, model: Path) -> None:
+        site = Theirs(joined(model, "docker-compose-local.yml"), {ServiceId.GATEWAY: "127.0.0.1:18080"}, "ours")
+        assert ServiceId.GATEWAY not in site.names
+        assert site.endpoints[ServiceId.GATEWAY] == "127.0.0.1:18080"
+
+    def test_an_exporter_of_the_platforms_keeps_its_password(self, model: Path) -> None:
+        account = Theirs(joined(model), {}, "ours").account("127.0.0.1:3307")
+        assert account is not None
+        assert (account.user, account.password, account.admin_password) == ("exporter", "exporter", "model-root")
+
+    def test_an_exporter_of_ours_has_the_generated_one(self, model: Path) -> None:
+        edit(model / "docker-compose.yml", as_the_design_found_it)
+        account = Theirs(joined(model), {}, "ours").account("127.0.0.1:3307")
+        assert account is not None
+        assert account.password == "ours"
+
+    def test_without_the_administrators_password_the_account_is_not_touched(self, model: Path) -> None:
+        file = model / ".env.docker"
+        file.write_text("\n".join(line for line in file.read_text().splitlines() if "ROOT_PASSWORD" not in line))
+        assert Theirs(joined(model), {}, "ours").account("127.0.0.1:3307") is None
 
 
 class TestOverlayOnTheDesignsPlatform:

@@ -10,23 +10,27 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from core.errors import ConfigError, SetupError, SuiteError
 from core.ports import ServiceId
+from core.processes import free_ports
 from core.settings import ROOT, Settings, process_environment
 from core.waiting import wait_for
 from infra.docker.backend import DockerBackend
 from infra.docker.catalogue import open_backend
 from infra.docker.compose import Project
 from infra.docker.engine import Engine
+from infra.docker.readiness import look
 from infra.docker.variables import project_name, state_folder
 from tests.compose_program import compose_on_path
 from tests.standins.engine import TestEngine
 
-REDIS, EXPORTER = ServiceId.REDIS, ServiceId.REDIS_EXPORTER
+REDIS, EXPORTER, PROMETHEUS = ServiceId.REDIS, ServiceId.REDIS_EXPORTER, ServiceId.PROMETHEUS
 STARTS_REDIS = """
 import sys, time
 from core.settings import Settings
@@ -46,7 +50,7 @@ def settings(docker_engine: TestEngine, tmp_path: Path) -> Iterator[Settings]:
     settings = Settings(stack_dir=tmp_path / "stack")
     yield settings
     engine, project = Engine(), project_name(state_folder(settings))
-    engine.remove([container.id for container in engine.containers(project).values()], grace_s=1)
+    engine.take_down([container.id for container in engine.containers(project).values()], grace_s=1)
     engine.remove_networks(project)
     engine.remove_volumes(project)
 
@@ -169,7 +173,8 @@ class TestHalfUpStack:
         document["services"]["redis"]["command"] = ["redis-server", "--maxmemory", "a lot"]
         document["services"]["redis"].pop("healthcheck")
         document["services"]["redis-exporter"]["depends_on"] = ["redis"]
-        file.write_text(yaml.safe_dump({"services": {name: document["services"][name] for name in (REDIS, EXPORTER)}}))
+        both = {name: document["services"][name] for name in ("redis", "redis-exporter")}
+        file.write_text(yaml.safe_dump({"services": both}))
         broken = Project(project.name, (file,), project.folder, project.variables)
         backend._site.project = lambda lease="": broken  # type: ignore[method-assign]
         backend._config = broken.config()
@@ -184,6 +189,65 @@ class TestHalfUpStack:
                 backend.wait_ready([REDIS, EXPORTER])
             assert "maxmemory" in caught.value.what
         assert containers(settings) == {}
+
+
+class TestJoiningAPlatform:
+    """A small platform of somebody else: Redis and a Prometheus of the design's time, running already."""
+
+    SCRAPES = {"scrape_configs": [{"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}]}
+
+    @pytest.fixture
+    def theirs(self, docker_engine: TestEngine, tmp_path: Path) -> Iterator[Project]:
+        ports = free_ports(["redis", "prometheus"])
+        folder = tmp_path / "their platform"
+        folder.mkdir()
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(self.SCRAPES))
+        services = {
+            "cache": {"image": "redis:7.4-alpine", "ports": [f"127.0.0.1:{ports['redis']}:6379"]},
+            "prometheus": {
+                "image": "prom/prometheus:v2.53.5",
+                "command": ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"],
+                "ports": [f"127.0.0.1:{ports['prometheus']}:9090"],
+                "volumes": ["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"],
+            },
+        }
+        file = folder / "docker-compose.yml"
+        file.write_text(yaml.safe_dump({"name": "somebodys", "services": services}))
+        project = Project(None, (file,), folder)
+        project.run("up", "--detach")
+        yield project
+        project.run("down", "--volumes", "--remove-orphans")
+
+    def test_adds_extends_and_puts_everything_back(self, theirs: Project, tmp_path: Path) -> None:
+        before = Engine().containers("somebodys")
+        files = {file: file.read_bytes() for file in theirs.folder.rglob("*")}
+        settings = Settings(stack_dir=tmp_path / "stack", compose_files=str(theirs.files[0]))
+        with open_backend("free", settings, {}) as backend:
+            backend.start([REDIS, EXPORTER, PROMETHEUS])
+            backend.wait_ready([REDIS, EXPORTER, PROMETHEUS])
+            during = Engine().containers("somebodys")
+            assert during["cache"].id == before["cache"].id
+            assert backend.started_by_us() == {EXPORTER}
+            assert asked(backend, "status/flags")["enable-feature"] == "native-histograms"
+            assert eventually(lambda: jobs(backend) == {"prometheus", "redis-exporter", "kafka-bot"}), jobs(backend)
+        after = Engine().containers("somebodys")
+        assert set(after) == {"cache", "prometheus"}
+        assert after["cache"].id == before["cache"].id
+        assert after["prometheus"].running
+        assert asked(backend, "status/flags")["enable-feature"] == ""
+        assert {file: file.read_bytes() for file in theirs.folder.rglob("*")} == files
+
+
+def asked(backend: DockerBackend, path: str) -> dict[str, Any]:
+    """What Prometheus answers to `/api/v1/<path>`, once it is ready."""
+    address = backend.endpoint(PROMETHEUS)
+    assert eventually(lambda: look(PROMETHEUS, address) is None)
+    return dict(httpx.get(f"http://{address}/api/v1/{path}", trust_env=False).json()["data"])
+
+
+def jobs(backend: DockerBackend) -> set[str]:
+    """What its Prometheus scrapes."""
+    return {target["labels"]["job"] for target in asked(backend, "targets")["activeTargets"]}
 
 
 class TestDaemonRestart:
@@ -219,7 +283,7 @@ class TestWithoutAnEngine:
             ),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         shown = ended.stdout + ended.stderr

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException
 
+from core.errors import SuiteError
 from core.settings import Settings
 from core.waiting import wait_for
+from infra.docker.engine import Engine
 
-NEEDED = ("dockerd", "containerd", "runc", "ip", "debootstrap")
+NEEDED = ("dockerd", "containerd", "runc", "ip", "setpriv", "debootstrap")
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 30
 BRIDGE = Path("/sys/class/net/docker0")
@@ -98,6 +99,12 @@ def _start(folder: Path, cache: Path) -> subprocess.Popen[bytes]:
     with (folder / "dockerd.log").open("ab") as log:
         return subprocess.Popen(
             (
+                *(
+                    "setpriv",
+                    "--pdeathsig",
+                    "TERM",
+                    "--",
+                ),  # it ends, and its containers with it, when the tests are killed
                 "dockerd",
                 f"--data-root={cache / 'data'}",
                 f"--exec-root={folder / 'exec'}",
@@ -123,9 +130,8 @@ def _seen(engine: TestEngine) -> str:
     if engine.process.poll() is not None:
         return f"dockerd ended with {engine.process.returncode}"
     try:
-        with closing(engine.client()) as client:
-            client.ping()
-    except DockerException as error:
+        Engine(engine.host)
+    except SuiteError as error:
         return str(error)
     return ""
 
