@@ -7,12 +7,14 @@ judges a run again from its directory alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from report.bottleneck_rules import Finding, Part, findings, growing
+from core.checks import SCENARIOS, Check
+from core.words import Verdict
+from report.bottleneck_rules import STARVED, Finding, Part, findings, growing
 from report.bottleneck_seen import NAMES, Seen
 from report.bottleneck_work import Work
 from report.model import Bottleneck, StageRow
@@ -21,11 +23,14 @@ from report.store import Collected
 from report.windows import Span, parts_of
 
 NONE = "none"
+GENERATOR = "generator-valid"
+PACED = ("a", "b", "d")
+"""Scenarios whose load does not begin all at once."""
 TRACES_AT_LEAST = 5
 """Fewer traces are an anecdote, and no witness."""
 UNSURE_WITHOUT_SPANS = 0.9
-UNSURE_WHEN_INVALID = 0.7
-"""What a confidence is multiplied by where the generator was not valid: the machine was short of something itself."""
+UNSURE_WHEN_STARVED = 0.7
+"""What a confidence is multiplied by where the generator was not valid, or the machine short of processors."""
 SURE_OF_NONE = 0.9
 PLACES_TOLD = 3
 WHOLE_LOAD = "whole load"
@@ -33,22 +38,25 @@ NOT_LOOKED = "Not looked for: there are no series of the load."
 
 
 def find_bottleneck(
-    collected: Collected | None, spans: pd.DataFrame, stages: Sequence[StageRow], generator_valid: bool
+    collected: Collected | None, spans: pd.DataFrame, stages: Sequence[StageRow], checks: Sequence[Check]
 ) -> Bottleneck:
-    """The first saturated resource of a run; `spans` as `load_spans` gives them."""
+    """The first saturated resource of a run; `spans` as `load_spans` gives them, of the checks `generator-valid`."""
     parts = parts_of(stages)
     if collected is None or not parts or not collected.lines("served_seconds"):
         return Bottleneck(evidence=NOT_LOOKED)
     seen = Seen(Work(collected), spans["remote"].unique())
-    found = list(_found(seen, parts))
+    generator = next((item for item in checks if item.id == GENERATOR), None)
+    starved = parts.keys() & starved_scenarios(generator)
+    invalid = generator is not None and generator.verdict is Verdict.INVALID
+    found = list(_found(seen, parts, starved))
     if not found:
-        return _none(generator_valid, list(parts))
+        return _none(invalid, list(parts), starved)
     part, finding = found[0]
     quiet, busy = _loads(seen, part, spans)
     return Bottleneck(
         component=finding.component,
         since=max(part.span.started, seen.work.moment(finding.first_step - 1)),
-        confidence=round(_confidence(finding, busy, generator_valid), 2),
+        confidence=round(_confidence(finding, busy, invalid or part.starved), 2),
         evidence=finding.evidence,
         kind=finding.kind,
         part=part.name,
@@ -67,21 +75,29 @@ def in_a_line(row: Bottleneck) -> str:
     return f"{row.component}{since} (confidence {row.confidence:.2f}{part}): {row.evidence} {row.advice}".strip()
 
 
-def _found(seen: Seen, parts: Mapping[str, Span]) -> Iterator[tuple[Part, Finding]]:
+def starved_scenarios(generator: Check | None) -> frozenset[str]:
+    """Letters of the paced scenarios in which the generator waited for a processor for too long, by its own figures.
+
+    In a burst hundreds of virtual users wait for a processor on any machine.
+    """
+    figures = generator.evidence.get("figures", {}) if generator else {}
+    return frozenset(
+        letter for letter in PACED if (figures.get(SCENARIOS[letter], {}).get("run_delay_ratio") or 0.0) > STARVED
+    )
+
+
+def _found(seen: Seen, parts: Mapping[str, Span], starved: Collection[str]) -> Iterator[tuple[Part, Finding]]:
     """In order of time, each component once; what grows over the whole load comes last."""
     named: set[str] = set()
-    for part in sorted((_part(seen, name, span) for name, span in parts.items()), key=lambda part: part.span.started):
+    for name, span in sorted(parts.items(), key=lambda part: part[1].started):
+        part = Part(name, span, seen.work.within(span), name in starved)
         for finding in findings(seen, part):
             if finding.component not in named:
                 named.add(finding.component)
                 yield part, finding
     whole = Span(min(span.started for span in parts.values()), max(span.ended for span in parts.values()))
-    load = _part(seen, WHOLE_LOAD, whole)
+    load = Part(WHOLE_LOAD, whole, seen.work.within(whole))
     yield from ((load, finding) for finding in growing(seen, load))
-
-
-def _part(seen: Seen, name: str, span: Span) -> Part:
-    return Part(name, span, seen.work.within(span))
 
 
 def _loads(seen: Seen, part: Part, spans: pd.DataFrame) -> tuple[SelfTimes, SelfTimes]:
@@ -98,13 +114,13 @@ def _loads(seen: Seen, part: Part, spans: pd.DataFrame) -> tuple[SelfTimes, Self
     )
 
 
-def _confidence(finding: Finding, busy: SelfTimes, generator_valid: bool) -> float:
+def _confidence(finding: Finding, busy: SelfTimes, unsure: bool) -> float:
     """The mean of what both witnesses say; of one alone, a little less than it says."""
     if busy.traces >= TRACES_AT_LEAST and finding.places:
         sure = (finding.strength + sum(busy.share(place) for place in finding.places)) / 2
     else:
         sure = finding.strength * UNSURE_WITHOUT_SPANS
-    return float(np.clip(sure * (1 if generator_valid else UNSURE_WHEN_INVALID), 0.05, 0.99))
+    return float(np.clip(sure * (UNSURE_WHEN_STARVED if unsure else 1), 0.05, 0.99))
 
 
 def _said_by_spans(quiet: SelfTimes, busy: SelfTimes) -> str:
@@ -125,10 +141,14 @@ def _where(place: str) -> str:
     return place if place.startswith("on the way") else f"in {NAMES.get(place, place)}"
 
 
-def _none(generator_valid: bool, parts: Sequence[str]) -> Bottleneck:
+def _none(invalid: bool, parts: Sequence[str], starved: Collection[str]) -> Bottleneck:
     evidence = (
         f"Looked at in {', '.join(parts)}: no request was refused or held up for long in one place, no connection was"
         " waited for twice as long as it was used, no consumer fell behind and no process grew with its requests."
     )
-    sure = SURE_OF_NONE * (1 if generator_valid else UNSURE_WHEN_INVALID)
+    if starved:
+        evidence += (
+            f" In {', '.join(sorted(starved))} the machine was short of processors: what took long there names nobody."
+        )
+    sure = SURE_OF_NONE * (UNSURE_WHEN_STARVED if invalid or starved else 1)
     return Bottleneck(component=NONE, confidence=round(sure, 2), evidence=evidence)

@@ -31,6 +31,9 @@ TURNS = 10
 """Waits for a connection, or refusals, below which there is nothing to take a mean or a share of."""
 REFUSED = 0.05
 """Share of the requests that the gateway refuses: a client that is merely impatient meets less."""
+STARVED = 0.1
+"""Share of the time in which the load generator waited for a processor, from which a part was run on a starved machine:
+there time alone says nothing of who was slow. It is the bound of the check `generator-valid`."""
 CORES = 0.25
 """A process that uses less than a quarter of a processor does not lack one, unless one request alone computes for
 SLOW_S: that is too long however little of a crowded machine it is given."""
@@ -53,11 +56,12 @@ Kind = Literal["limiter", "cpu", "database", "pool", "call", "consumer", "memory
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the load, and the steps that hold its work."""
+    """A part of the load, the steps that hold its work, and whether its machine was short of processors."""
 
     name: str
     span: Span
     steps: Bits
+    starved: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def computing(seen: Seen, part: Part) -> Iterator[Finding]:
             continue
         most = np.max([used for name, used in seen.cores.items() if name != service] or [0.0 * cores], axis=0)
         each = np.where(served.count > 0, cores * seen.work.step_s / np.maximum(1.0, served.count), 0.0)
-        busy = part.steps & ((cores >= CORES) | (each >= SLOW_S)) & (cores >= DOMINANT * most)
+        lacking = (each >= SLOW_S) | ((cores >= CORES) & (not part.starved))
+        busy = part.steps & lacking & (cores >= DOMINANT * most)
         steps = _sustained(busy & _widened(part.steps & _slow(served)))
         if steps.any():
             yield _computing(seen, service, steps, busy, part)
@@ -201,9 +206,13 @@ def _explained(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, uses
 
 
 def held_by_calls(seen: Seen, part: Part) -> Iterator[Finding]:
-    """A service whose requests are slow, and spend most of their time in calls to one store or service."""
+    """A service whose requests are slow, and spend most of their time in calls to one store or service.
+
+    On a starved machine whatever needs most processor time takes longest; there most requests must fail besides.
+    """
     for service, served in seen.served.items():
         slow = part.steps & _slow(served)
+        slow &= (not part.starved) | (seen.failed(service) >= HELD * served.count)
         for store, calls in seen.calls(service):
             steps = _sustained(slow & (calls.seconds >= HELD * served.seconds))
             share = min(1.0, float(calls.seconds[slow].sum() / max(1e-9, served.seconds[slow].sum())))

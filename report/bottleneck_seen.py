@@ -45,6 +45,12 @@ class Seen:
         """Name of a timer -> (service, pool, client or listener) -> what it added."""
         return {name: self.work.timers(name) for name in _TIMERS}
 
+    def failed(self, service: str) -> Values:
+        """Requests that a service answered with 5xx."""
+        counts = self.work.added("served_total").items()
+        errors = (values for (name, status), values in counts if name == service and status.startswith("5"))
+        return total((np.zeros(self.work.steps), *errors))
+
     def busy(self, service: str) -> Values:
         """Seconds that a service spent on its requests and its records."""
         listeners = (timer.seconds for key, timer in self.timers["listener"].items() if key[0] == service)

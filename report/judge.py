@@ -74,8 +74,7 @@ def judged_again(report: Report, collected: Collected, file: GateFile, spans: pd
     """The report with the file's gates in place of its own, the verdict that follows, and today's bottleneck."""
     stages = None if report.parts_asked is None else report.stages
     run = PartsRun(parts_asked(report), report.scenarios, stages)
-    invalid = generator_invalid(report.checks)
-    rows = objective_gates(file.gates, collected, run, invalid)
+    rows = objective_gates(file.gates, collected, run, generator_invalid(report.checks))
     errors = [row for row in report.errors if row.where not in RENDERERS]
     verdict = run_verdict(report.checks, rows, errors)
     interrupted = report.exit_code in (EXIT_SIGINT, EXIT_SIGTERM)
@@ -84,7 +83,7 @@ def judged_again(report: Report, collected: Collected, file: GateFile, spans: pd
         update={
             "gates": (*rows, *thresholds),
             "verdict": verdict,
-            "bottleneck": find_bottleneck(collected, spans, report.stages, not invalid),
+            "bottleneck": find_bottleneck(collected, spans, report.stages, report.checks),
             "exit_code": report.exit_code if interrupted else EXIT_CODES[verdict],
         }
     )

@@ -16,7 +16,6 @@ from pathlib import Path
 from core.settings import ROOT
 from infra.portal_faults import FAULTS
 from report.bottleneck import NONE, find_bottleneck
-from report.build import generator_invalid
 from report.model import Bottleneck, read_report
 from report.spans import load_spans
 from report.store import load_collected
@@ -64,8 +63,7 @@ class Row:
 def judged(run_dir: Path) -> Bottleneck:
     """The bottleneck of a kept run, by the code of this checkout."""
     report = read_report(run_dir / "report.json")
-    valid = not generator_invalid(report.checks)
-    return find_bottleneck(load_collected(run_dir), load_spans(run_dir), report.stages, valid)
+    return find_bottleneck(load_collected(run_dir), load_spans(run_dir), report.stages, report.checks)
 
 
 def rows(folder: Path) -> Iterator[Row]:

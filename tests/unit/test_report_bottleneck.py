@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.checks import Check, check
+from core.words import Verdict
 from infra.portal_faults import FAULTS
+from k6.checks import RUN_DELAY_AT_MOST
 from report import bottleneck_rules as rules
 from report.bottleneck import (
     NONE,
     SURE_OF_NONE,
-    UNSURE_WHEN_INVALID,
+    UNSURE_WHEN_STARVED,
     UNSURE_WITHOUT_SPANS,
     find_bottleneck,
     in_a_line,
@@ -107,8 +110,16 @@ def stages(part: str = "a") -> list[StageRow]:
     return [StageRow(part=part, stage="steady", started=begin, ended=end)]
 
 
-def judged(*parts: dict[str, list[Line]], spans: pd.DataFrame | None = None, valid: bool = True) -> Bottleneck:
-    return find_bottleneck(run(*parts), no_spans() if spans is None else spans, stages(), valid)
+def generator(verdict: Verdict = Verdict.PASS, run_delay: float = 0.02) -> Check:
+    """What the check says of scenario A."""
+    return check("generator-valid", verdict, "seen", figures={"a-shopping-flow": {"run_delay_ratio": run_delay}})
+
+
+GOOD = (generator(),)
+
+
+def judged(*parts: dict[str, list[Line]], spans: pd.DataFrame | None = None, said: Check = GOOD[0]) -> Bottleneck:
+    return find_bottleneck(run(*parts), no_spans() if spans is None else spans, stages(), [said])
 
 
 def traces(*spans: tuple[str, str, str, float], count: int = 10) -> pd.DataFrame:
@@ -270,6 +281,37 @@ class TestCalls:
         assert judged(burst).component == NONE
 
 
+class TestStarvedMachine:
+    STARVED = generator(run_delay=0.2)
+    CALLS = timer("redis_call", 60, 0.12, application=SHOP)
+
+    def failing(self, share: float) -> dict[str, list[Line]]:
+        return {
+            "served_total": [
+                grows(*during(80 * (1 - share)), application=SHOP, status="200"),
+                grows(*during(80 * share), application=SHOP, status="503"),
+            ],
+            "served_seconds": [grows(*during(80 * 0.1), application=SHOP)],
+        }
+
+    def test_names_nobody_for_being_slow(self) -> None:
+        found = judged(serving(80, 0.1), self.CALLS, said=self.STARVED)
+        assert found.component == NONE
+        assert found.evidence.endswith("In a the machine was short of processors: what took long there names nobody.")
+
+    def test_names_who_makes_most_requests_fail(self) -> None:
+        assert judged(self.failing(0.9), self.CALLS, said=self.STARVED).component == "Redis"
+        assert judged(self.failing(0.1), self.CALLS, said=self.STARVED).component == NONE
+
+    def test_names_a_process_only_if_one_request_computes_too_long(self) -> None:
+        cores = TestProcessor().cores(shop=0.3, mysql=0.01)
+        assert judged(serving(100, 0.5), cores, said=self.STARVED).component == NONE  # 15 ms a request
+        assert judged(serving(20, 0.5), cores, said=self.STARVED).component == "shop CPU"  # 75 ms a request
+
+    def test_is_what_the_generators_check_calls_one(self) -> None:
+        assert rules.STARVED == RUN_DELAY_AT_MOST
+
+
 class TestConsumer:
     def lag(self, records: Sequence[float], consumed: float) -> dict[str, list[Line]]:
         labels = {"consumergroup": "notes-group", "topic": "orders"}
@@ -322,8 +364,10 @@ class TestConfidence:
         assert judged(serving(80, 0.1), self.CALLS).confidence == pytest.approx(0.81)
 
     def test_is_lower_where_the_generator_was_not_valid(self) -> None:
-        assert judged(serving(80, 0.1), self.CALLS, valid=False).confidence == pytest.approx(0.57, abs=0.005)
-        assert judged(serving(80, 0.004), valid=False).confidence < judged(serving(80, 0.004)).confidence
+        invalid, fast = generator(Verdict.INVALID), serving(80, 0.004)
+        found = judged(serving(80, 0.1), self.CALLS, said=invalid)
+        assert found.confidence == pytest.approx(0.57, abs=0.005)
+        assert judged(fast, said=invalid).confidence < judged(fast).confidence
 
 
 class TestScrapes:
@@ -359,7 +403,7 @@ class TestFirst:
             ),
             StageRow(part="a", stage="steady", started=early, ended=late),
         ]
-        found = find_bottleneck(run(serving(80, 0.1), TestConfidence.CALLS, lag), no_spans(), parts, True)
+        found = find_bottleneck(run(serving(80, 0.1), TestConfidence.CALLS, lag), no_spans(), parts, GOOD)
         assert (found.component, found.part) == ("Redis", "a")
         assert [other.split(":")[0] for other in found.also] == ["consumer group notes-group"]
 
@@ -367,9 +411,9 @@ class TestFirst:
 class TestWhatCannotBeJudged:
     def test_is_not_called_none(self) -> None:
         for found in (
-            find_bottleneck(None, no_spans(), stages(), True),
-            find_bottleneck(run(serving(1, 1)), no_spans(), [], True),
-            find_bottleneck(run({"kafka_lag": [line(during(1))]}), no_spans(), stages(), True),
+            find_bottleneck(None, no_spans(), stages(), GOOD),
+            find_bottleneck(run(serving(1, 1)), no_spans(), [], GOOD),
+            find_bottleneck(run({"kafka_lag": [line(during(1))]}), no_spans(), stages(), GOOD),
         ):
             assert found.component is None
             assert found.evidence.startswith("Not looked for")
@@ -396,7 +440,7 @@ class TestInALine:
 class TestFigures:
     def test_show_where_requests_were_their_time_and_the_resource_with_the_moment_marked(self) -> None:
         series = run(serving(80, 0.1), TestConfidence.CALLS)
-        row = find_bottleneck(series, no_spans(), stages(), True)
+        row = find_bottleneck(series, no_spans(), stages(), GOOD)
         places, knee, own = bottleneck_figures(row, series, no_spans())
         assert {trace.name for trace in places.traces} == {"shop: Redis", "shop itself"}
         assert [trace.name for trace in knee.traces] == ["time of a request", "answered a second"]
@@ -423,7 +467,7 @@ class TestPage:
             f"take {1000 * rules.SLOW_S:.0f} ms on average",
             f"more than {rules.BEHIND_S:.0f} s of its own pace, and {rules.BEHIND_RECORDS} records",
             f"times {UNSURE_WITHOUT_SPANS}",
-            f"An invalid generator: times {UNSURE_WHEN_INVALID}",
+            f"An invalid generator or a starved machine: times {UNSURE_WHEN_STARVED}",
             f"{rules.COUNTED} for what was counted",
             f"`none` has {SURE_OF_NONE}",
         ],
