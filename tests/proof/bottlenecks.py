@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.settings import ROOT
+from core.words import Verdict
 from infra.portal_faults import FAULTS
 from report.bottleneck import NONE, find_bottleneck
 from report.model import Bottleneck, read_report
@@ -45,6 +46,7 @@ class Row:
 
     run: str
     found: Bottleneck
+    verdict: Verdict  # of the run itself
     made: str  # UTC day
 
     @property
@@ -57,7 +59,7 @@ class Row:
 
     @property
     def description(self) -> str:
-        return FAULTS[self.run].description if self.run in FAULTS else "nothing"
+        return FAULTS[self.run].description if self.run in FAULTS else f"nothing (the run was {self.verdict})"
 
 
 def judged(run_dir: Path) -> Bottleneck:
@@ -73,7 +75,8 @@ def rows(folder: Path) -> Iterator[Row]:
     for run in (*EXPECTED, *others, *healthy):
         run_dir = folder / run
         if (run_dir / "report.json").exists():
-            yield Row(run, judged(run_dir), day_of(read_report(run_dir / "report.json").started))
+            report = read_report(run_dir / "report.json")
+            yield Row(run, judged(run_dir), report.verdict, day_of(report.started))
 
 
 def page(found: Sequence[Row]) -> str:
