@@ -54,7 +54,8 @@ def _lines(report: Report, words: Words) -> Iterator[str]:
 
 def _steps(steps: list[Step], words: Words) -> Iterator[str]:
     for step in steps[:STEPS_SHOWN]:
-        advice = f". {words.say(step.advice)}" if step.advice else ""
+        ended = "" if step.text.endswith(".") else "."
+        advice = f"{ended} {words.say(step.advice)}" if step.advice else ""
         yield f"- {words.say(step.verdict)} **{_cell(words.say(step.title))}**: {_cell(words.say(step.text) + advice)}"
     if len(steps) > STEPS_SHOWN:
         yield f"- {words.say(f'and {len(steps) - STEPS_SHOWN} more in report.html')}"

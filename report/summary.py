@@ -112,7 +112,7 @@ def next_steps(report: Report) -> list[Step]:
 def _limit_steps(report: Report) -> Iterator[Step]:
     found = report.bottleneck
     if found.component not in (None, "none"):
-        yield Step("limit", f"{found.component}", found.evidence)
+        yield Step("limit", f"{found.component}", found.evidence, advice=found.advice)
 
 
 def _worse_steps(report: Report) -> Iterator[Step]:

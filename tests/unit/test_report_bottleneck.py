@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from html import unescape
@@ -28,6 +29,7 @@ from report.bottleneck import (
 from report.bottleneck_figures import bottleneck_figures
 from report.build import build
 from report.html import render_html
+from report.language import words
 from report.model import Bottleneck, SeriesRow, StageRow
 from report.prometheus import Line, Window
 from report.resource_series import resource_series
@@ -455,6 +457,35 @@ class TestFigures:
             (),
         ]
         assert bottleneck_figures(Bottleneck(evidence="not looked for"), series, no_spans()) == []
+
+
+class TestKorean:
+    SPANS = traces((SHOP, "SERVER", "", 0.1), (SHOP, "CLIENT", "redis", 0.07))
+    SLOW, FAST = serving(80, 0.1), serving(80, 0.004)
+    LAG = TestConsumer().lag(np.cumsum(during(450.0)).tolist(), 5)
+    ROWS = {
+        "limiter": judged(serving(100, 0.004), TestLimiter().routed(40, 60)),
+        "cpu": judged(serving(20, 0.5), TestProcessor().cores(shop=0.9, mysql=0.1)),
+        "database": judged(serving(50, 1.5), pool(50, 1.1, 0.4)),
+        "database, given up": judged(serving(100, 3.0), pool(25, 3.0, 2.0, pending=80, given_up=75)),
+        "pool": judged(serving(15, 3.0), pool(0, 0, 0, pending=9, given_up=15)),
+        "pool, nobody gave up": judged(serving(15, 3.0), pool(15, 2.9, 0.001)),
+        "call": judged(SLOW, TestConfidence.CALLS, spans=SPANS),
+        "consumer": judged(FAST, LAG, timer("listener", 5, 0.9, application=NOTES, name="orders-0")),
+        "group": judged(FAST, LAG),
+        "memory": judged(FAST, {"service_memory": [line(np.linspace(80e6, 400e6, STEPS).tolist(), application=SHOP)]}),
+        "none": judged(FAST),
+        "none, starved": judged(FAST, said=TestStarvedMachine.STARVED),
+        "not looked for": find_bottleneck(None, no_spans(), stages(), GOOD),
+    }
+
+    @pytest.mark.parametrize("name", ROWS)
+    def test_has_every_sentence(self, name: str) -> None:
+        row = self.ROWS[name]
+        assert row.kind == "" or name.startswith(row.kind) or name == "group"
+        said = [words("ko").say(text) for text in (row.evidence, row.advice, row.spans) if text]
+        assert all(re.search("[가-힣]", text) for text in said)
+        assert [text for text in said if re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", text)] == []
 
 
 class TestPage:

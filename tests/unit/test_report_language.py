@@ -39,7 +39,19 @@ TARGETS = ("portal", "portal-universe")
 SPOKEN = (
     *(
         f"report/{name}.py"
-        for name in ("build", "gates", "native", "regressions", "soak", "summary", "trends", "windows")
+        for name in (
+            "bottleneck",
+            "bottleneck_figures",
+            "bottleneck_rules",
+            "build",
+            "gates",
+            "native",
+            "regressions",
+            "soak",
+            "summary",
+            "trends",
+            "windows",
+        )
     ),
 )
 """Modules whose sentences a reader of the report sees."""
@@ -56,6 +68,15 @@ WITHIN = frozenset(
         "7 did not hold.",
         "7 not asked for",
         "no answer on the way: 7. 7",
+        "Of 7 traces under high load, a request spent 7",
+        "; of 7 under low load, 7",
+        " In 7 the machine was short of processors: what took long there names nobody.",
+        "on the way",
+        "on the way to 7",
+        "7 fell 7 records behind on 7 and worked off 7 a second",
+        "7, its listener busy for 7 of the time.",
+        "7; connections were in use for 7 s in all, so they were held and not at work.",
+        "7; the connections were at work, 7 a use.",
         "duplicates are in the log",
         "messages are in the log that were never sent",
         "messages are in the log that were never acknowledged",
