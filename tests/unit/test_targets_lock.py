@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import TargetRefused
+from core.ports import ServiceId
 from core.settings import ROOT
-from targets.lock import alone_on
+from targets.lock import alone_on, lock_name
+from targets.model import load_profile
 
 HOLD = """
 import sys
@@ -65,3 +67,18 @@ class TestAloneOn:
             (tmp_path / "t.lock").unlink()
             with alone_on("t", tmp_path):
                 pass
+
+
+class TestLockName:
+    def test_is_the_address_that_takes_the_load(self) -> None:
+        assert lock_name(load_profile("portal"), "external", Path("/a stack")) == "127.0.0.1-8080"
+
+    def test_is_one_for_two_names_of_an_address(self) -> None:
+        profile = load_profile("portal")
+        by_name = {**profile.addresses, ServiceId.GATEWAY: "http://localhost:8080"}
+        assert lock_name(profile.model_copy(update={"addresses": by_name}), "docker", Path()) == "127.0.0.1-8080"
+
+    def test_of_a_stack_that_the_suite_runs_is_its_folders(self) -> None:
+        one, other = (lock_name(load_profile("portal"), "embedded", Path(folder)) for folder in ("/one", "/other"))
+        assert one.startswith("stack-")
+        assert one != other
