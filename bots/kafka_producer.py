@@ -39,6 +39,7 @@ from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, LOOPBACK, ServiceId
 from core.rundir import new_run_id, utc_now
 from core.words import EXIT_CODES, EXIT_SIGINT, EXIT_SIGTERM, Verdict, worst
+from targets.budget import messages, require_within
 from targets.guard import require_consent
 from targets.load import EngineName
 from targets.model import load_profile
@@ -93,6 +94,8 @@ def _follow_plan_file(plan: Path, result: Path, stop: threading.Event) -> int:
 def _plan(options: argparse.Namespace) -> BotPlan:
     profile = load_profile(options.target)
     require_consent(profile, options.i_mean)
+    steps = options.shape or (BotStep(rate_per_s=options.rate, duration_s=options.duration),)
+    require_within(profile, [messages(steps)], "bot")
     events = profile.events
     if options.topic and options.topic != events.topic:
         events = events.model_copy(update={"topic": options.topic, "dead_letter_topic": f"{options.topic}.DLT"})
@@ -101,7 +104,7 @@ def _plan(options: argparse.Namespace) -> BotPlan:
         bootstrap_servers=options.bootstrap_servers,
         allow=profile.allow,
         events=events,
-        steps=options.shape or (BotStep(rate_per_s=options.rate, duration_s=options.duration),),
+        steps=steps,
         engine=options.engine,
         processes=options.processes,
         retries=options.retries,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from core.errors import ConfigError
 from targets.model import Abort, Budget, Profile
+from targets.shape import BotStep
 
 
 class Spending(NamedTuple):
@@ -27,6 +28,12 @@ def require_within(profile: Profile, planned: Iterable[Spending], load: str) -> 
             where="budget",
             cure="Ask for less (--scenario, --phase, a smaller load), or raise the budget in the profile.",
         )
+
+
+def messages(steps: Iterable[BotStep]) -> Spending:
+    """What the Kafka bot sends."""
+    rows = list(steps)
+    return Spending(sum(row.mean_rate_per_s * row.duration_s for row in rows), sum(row.duration_s for row in rows))
 
 
 class Meter:

@@ -15,7 +15,7 @@ from core.words import Phase
 from infra.room import disk_problem, elasticsearch_problem
 from k6.model import Progress
 from k6.spending import spending
-from targets.budget import Spending, require_within
+from targets.budget import Spending, messages, require_within
 from targets.load import Load
 from targets.model import Profile
 from tasks.run import Run
@@ -38,13 +38,7 @@ def _planned(request: Request, profile: Profile, load: Load) -> Iterator[Spendin
     elif Phase.DASHBOARDS in request.phases:
         yield spending("b", load, profile)
     if Phase.KAFKA_BOT in request.phases:
-        yield messages(load)
-
-
-def messages(load: Load) -> Spending:
-    """What the bot sends."""
-    count = sum(step.mean_rate_per_s * step.duration_s for step in load.bot)
-    return Spending(count, sum(step.duration_s for step in load.bot))
+        yield messages(load.bot)
 
 
 def limited(run: Run, scenario: str, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
