@@ -188,7 +188,8 @@ class DockerBackend(Backend):
         if self._lease is None:
             self._lease = Lease(self._project, self._site.state)
         self._made_network |= not self._engine.networks(self._project)
-        self._before |= {each.id for each in self._engine.containers(self._project).values() if not each.running}
+        found = self._engine.containers(self._project).values()
+        self._before |= {each.id for each in found if not each.running and each.id not in self._own.values()}
         self._lease.own(missing, self._before, self._made_network)
         self._own.update(dict.fromkeys(missing, ""))
 
