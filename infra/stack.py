@@ -56,6 +56,11 @@ class Backend(Protocol):
         """`host:port` at which this machine reaches the service."""
 
     @property
+    def prometheus_is_ours(self) -> bool:
+        """Whether Prometheus scrapes this run's services only; somebody's own may scrape much that is no part of it."""
+        return True
+
+    @property
     def bot_address(self) -> str:
         """Where on this machine the bot serves its metrics, so that the stack's Prometheus reaches it."""
         return LOOPBACK

@@ -18,5 +18,5 @@ def exporter_metrics(run: Run) -> Check:
 @step
 def prometheus_targets(run: Run) -> Check:
     """Ask Prometheus' API for the health of every scrape target."""
-    ours = run.profile.metrics.services if run.backend.name == "external" else None
+    ours = None if run.backend.prometheus_is_ours else run.profile.metrics.services
     return prometheus_targets_check(run.endpoints, ours=ours)

@@ -80,6 +80,11 @@ class DockerBackend(Backend):
         return self._endpoints[service]
 
     @property
+    def prometheus_is_ours(self) -> bool:
+        """See Backend."""
+        return self._site.theirs is None
+
+    @property
     def bot_address(self) -> str:
         """On Linux a container reaches this machine at the bridge's address; Docker Desktop leads to loopback."""
         gateway = self._engine.bridge_gateway() if sys.platform == "linux" else ""

@@ -25,6 +25,7 @@ class ExternalBackend(Backend):
     """A stack that somebody else runs, at `endpoints`."""
 
     name = "external"
+    prometheus_is_ours = False
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints

@@ -228,6 +228,7 @@ class TestJoiningAPlatform:
             during = Engine().containers("somebodys")
             assert during["cache"].id == before["cache"].id
             assert backend.started_by_us() == {EXPORTER}
+            assert not backend.prometheus_is_ours
             assert asked(backend, "status/flags")["enable-feature"] == "native-histograms"
             assert eventually(lambda: jobs(backend) == {"prometheus", "redis-exporter", "kafka-bot"}), jobs(backend)
         after = Engine().containers("somebodys")
