@@ -114,8 +114,9 @@ class Api:
     def _asked(self, client: httpx.Client, route: Route, number: int, **request: Any) -> httpx.Response:
         """One request at the gateway, whichever way the load goes."""
         url = self._profile.base_url + route.path
-        address = {"X-Real-IP": f"{NETWORK}.{number >> 8}.{number & 255}"}
-        return self._sent(url, lambda: client.request(route.method, url, headers=address, **request))
+        limiter = self._profile.limiter
+        own = {limiter.header: f"{NETWORK}.{number >> 8}.{number & 255}"} if limiter else {}
+        return self._sent(url, lambda: client.request(route.method, url, headers=own, **request))
 
     def _sent(self, url: str, send: Callable[[], httpx.Response]) -> httpx.Response:
         try:

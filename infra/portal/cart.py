@@ -66,7 +66,13 @@ class Item:
 
 
 class Carts:
-    """Carts of one database."""
+    """Carts of one database; its SQL stands apart, because another product says some of it otherwise."""
+
+    open_cart = "SELECT id FROM carts WHERE user_id = %s AND active FOR UPDATE"
+    check_out = "UPDATE carts SET status = 'CHECKED_OUT', active = NULL WHERE id = %s"
+    stocked = (
+        "SELECT p.name, p.price, i.stock FROM products p LEFT JOIN inventory i ON i.product_id = p.id WHERE p.id = %s"
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -75,7 +81,7 @@ class Carts:
         """GET /cart; a user without one is given one."""
         user = user_id(request)
         async with self._pool.session() as session:
-            cart_id = await _active_cart(session, user)
+            cart_id = await self._active_cart(session, user)
             return ok(cart_shown(cart_id, user, "ACTIVE", await items_of(session, cart_id)))
 
     async def add_item(self, request: Request) -> Response:
@@ -83,13 +89,9 @@ class Carts:
         user = user_id(request)
         body = await payload(request, ItemBody)
         async with self._pool.transaction() as session:
-            name, price, stock = await _stocked_product(session, body.productId)
-            cart_id = await _active_cart(session, user)
-            await session.execute(
-                "INSERT INTO cart_items (cart_id, product_id, product_name, price, quantity)"
-                " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE quantity = quantity + %s",
-                *(cart_id, body.productId, name, price, body.quantity, body.quantity),
-            )
+            name, price, stock = await self._stocked_product(session, body.productId)
+            cart_id = await self._active_cart(session, user)
+            await self._add(session, cart_id, body, name, price)
             items = await items_of(session, cart_id)
             if any(item.quantity > stock for item in items if item.product_id == body.productId):
                 raise ApiError(400, "S105", "Stock exceeded")
@@ -99,33 +101,35 @@ class Carts:
         """POST /cart/checkout: 404 S101 without an active cart, 400 S104 when it is empty."""
         user = user_id(request)
         async with self._pool.transaction() as session:
-            row = await session.row("SELECT id FROM carts WHERE user_id = %s AND active FOR UPDATE", user)
+            row = await session.row(self.open_cart, user)
             if row is None:
                 raise ApiError(404, "S101", "Cart not found")
             items = await items_of(session, row[0])
             if not items:
                 raise ApiError(400, "S104", "Cart is empty")
-            await session.execute("UPDATE carts SET status = 'CHECKED_OUT', active = NULL WHERE id = %s", row[0])
+            await session.execute(self.check_out, row[0])
         return ok(cart_shown(row[0], user, "CHECKED_OUT", items))
 
+    async def _stocked_product(self, session: Session, product_id: int) -> tuple[str, int, int]:
+        row = await session.row(self.stocked, product_id)
+        if row is None:
+            raise ApiError(404, "S001", "Product not found")
+        name, price, stock = row
+        if stock is None:
+            raise ApiError(404, "S401", "Inventory not found")
+        return name, price, stock
 
-async def _stocked_product(session: Session, product_id: int) -> tuple[str, int, int]:
-    row = await session.row(
-        "SELECT p.name, p.price, i.stock FROM products p LEFT JOIN inventory i ON i.product_id = p.id WHERE p.id = %s",
-        product_id,
-    )
-    if row is None:
-        raise ApiError(404, "S001", "Product not found")
-    name, price, stock = row
-    if stock is None:
-        raise ApiError(404, "S401", "Inventory not found")
-    return name, price, stock
+    async def _active_cart(self, session: Session, user: str) -> int:
+        return await session.insert(
+            "INSERT INTO carts (user_id) VALUES (%s) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)", user
+        )
 
-
-async def _active_cart(session: Session, user: str) -> int:
-    return await session.insert(
-        "INSERT INTO carts (user_id) VALUES (%s) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)", user
-    )
+    async def _add(self, session: Session, cart_id: int, body: ItemBody, name: str, price: int) -> None:
+        await session.execute(
+            "INSERT INTO cart_items (cart_id, product_id, product_name, price, quantity)"
+            " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE quantity = quantity + %s",
+            *(cart_id, body.productId, name, price, body.quantity, body.quantity),
+        )
 
 
 async def items_of(session: Session, cart_id: int) -> list[Item]:

@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from infra.portal import seed
 from infra.portal.cache import Load
-from infra.portal.cart import Item, ItemBody, cart_shown, items_of
+from infra.portal.cart import Carts, Item, ItemBody, items_of
 from infra.portal.catalogue import Catalogue
 from infra.portal.http import ApiError, ok, payload, user_id
-from infra.portal.orders import OrderBody, Orders, order_shown
-from infra.portal.pool import Pool, Session
+from infra.portal.orders import OrderBody, Orders, oldest_checked_out_cart, order_shown
+from infra.portal.pool import Session
 
 SEED_STOCK = 11
 """Pieces of a product in the platform's own seed; the cart asks the inventory, not this (platform.md 3)."""
@@ -55,44 +55,33 @@ class PlatformCatalogue(Catalogue):
                 )
 
 
-class PlatformCarts:
-    """Carts in PostgreSQL."""
+class PlatformCarts(Carts):
+    """Carts in PostgreSQL; the platform's table lets a user have several, and takes the first active one."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    open_cart = "SELECT id FROM carts WHERE user_id = %s AND status = 'ACTIVE' ORDER BY id LIMIT 1 FOR UPDATE"
+    check_out = "UPDATE carts SET status = 'CHECKED_OUT' WHERE id = %s"
+    stocked = (
+        "SELECT p.name, p.price, i.available_quantity FROM products p"
+        " LEFT JOIN inventory i ON i.product_id = p.id WHERE p.id = %s"
+    )
 
-    async def cart(self, request: Request) -> Response:
-        """GET /cart; a user without one is given one."""
-        user = user_id(request)
-        async with self._pool.session() as session:
-            cart_id = await _active_cart(session, user)
-            return ok(cart_shown(cart_id, user, "ACTIVE", await items_of(session, cart_id)))
+    async def _active_cart(self, session: Session, user: str) -> int:
+        row = await session.row(self.open_cart, user)
+        if row is not None:
+            return int(row[0])
+        return await session.insert("INSERT INTO carts (user_id) VALUES (%s) RETURNING id", user)
 
-    async def add_item(self, request: Request) -> Response:
-        """POST /cart/items: the same product adds up; 404 S001, 404 S401 without inventory, 400 S105 above stock."""
-        user = user_id(request)
-        body = await payload(request, ItemBody)
-        async with self._pool.transaction() as session:
-            name, price, available = await _stocked_product(session, body.productId)
-            cart_id = await _active_cart(session, user)
-            await _add(session, cart_id, body, name, price)
-            items = await items_of(session, cart_id)
-            if any(item.quantity > available for item in items if item.product_id == body.productId):
-                raise ApiError(400, "S105", "Stock exceeded")
-        return ok(cart_shown(cart_id, user, "ACTIVE", items))
-
-    async def checkout(self, request: Request) -> Response:
-        """POST /cart/checkout: 404 S101 without an active cart, 400 S104 when it is empty."""
-        user = user_id(request)
-        async with self._pool.transaction() as session:
-            row = await session.row(f"{_ACTIVE} FOR UPDATE", user)
-            if row is None:
-                raise ApiError(404, "S101", "Cart not found")
-            items = await items_of(session, row[0])
-            if not items:
-                raise ApiError(400, "S104", "Cart is empty")
-            await session.execute("UPDATE carts SET status = 'CHECKED_OUT' WHERE id = %s", row[0])
-        return ok(cart_shown(row[0], user, "CHECKED_OUT", items))
+    async def _add(self, session: Session, cart_id: int, body: ItemBody, name: str, price: int) -> None:
+        added = await session.execute(
+            "UPDATE cart_items SET quantity = quantity + %s WHERE cart_id = %s AND product_id = %s",
+            *(body.quantity, cart_id, body.productId),
+        )
+        if not added:
+            await session.execute(
+                "INSERT INTO cart_items (cart_id, product_id, product_name, price, quantity)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                *(cart_id, body.productId, name, price, body.quantity),
+            )
 
 
 class PlatformOrders(Orders):
@@ -107,7 +96,7 @@ class PlatformOrders(Orders):
         now = datetime.now(UTC).replace(tzinfo=None)
         number = f"ORD-{now:%Y%m%d}-{secrets.token_hex(5).upper()}"
         async with self._pool.transaction() as session:
-            cart_id = await _checked_out_cart(session, user)
+            cart_id = await oldest_checked_out_cart(session, user)
             items = await items_of(session, cart_id)
             if not self.has_seller:
                 raise ApiError(500, "S901", "Inventory reservation failed")
@@ -120,49 +109,6 @@ class PlatformOrders(Orders):
             raise ApiError(500, "S304", "Payment failed")
         total = sum(item.subtotal for item in items)
         return ok(order_shown((order_id, number, user, total, now), items))
-
-
-_ACTIVE = "SELECT id FROM carts WHERE user_id = %s AND status = 'ACTIVE' ORDER BY id LIMIT 1"
-
-
-async def _active_cart(session: Session, user: str) -> int:
-    row = await session.row(_ACTIVE, user)
-    return int(row[0]) if row else await session.insert("INSERT INTO carts (user_id) VALUES (%s) RETURNING id", user)
-
-
-async def _stocked_product(session: Session, product_id: int) -> tuple[str, float, int]:
-    row = await session.row(
-        "SELECT p.name, p.price, i.available_quantity FROM products p"
-        " LEFT JOIN inventory i ON i.product_id = p.id WHERE p.id = %s",
-        product_id,
-    )
-    if row is None:
-        raise ApiError(404, "S001", "Product not found")
-    name, price, available = row
-    if available is None:
-        raise ApiError(404, "S401", "Inventory not found")
-    return name, price, available
-
-
-async def _add(session: Session, cart_id: int, body: ItemBody, name: str, price: float) -> None:
-    added = await session.execute(
-        "UPDATE cart_items SET quantity = quantity + %s WHERE cart_id = %s AND product_id = %s",
-        *(body.quantity, cart_id, body.productId),
-    )
-    if not added:
-        await session.execute(
-            "INSERT INTO cart_items (cart_id, product_id, product_name, price, quantity) VALUES (%s, %s, %s, %s, %s)",
-            *(cart_id, body.productId, name, price, body.quantity),
-        )
-
-
-async def _checked_out_cart(session: Session, user: str) -> int:
-    row = await session.row(
-        "SELECT id FROM carts WHERE user_id = %s AND status = 'CHECKED_OUT' ORDER BY id LIMIT 1 FOR UPDATE", user
-    )
-    if row is None:
-        raise ApiError(404, "S101", "No checked-out cart")
-    return int(row[0])
 
 
 async def _insert_order(session: Session, order: tuple[str, str, str, bool], items: Sequence[Item]) -> int:

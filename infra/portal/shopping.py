@@ -121,9 +121,7 @@ def _search_client() -> aiohttp.ClientSession:
     )
 
 
-def _routes(
-    products: Catalogue, carts: Carts | PlatformCarts, orders: Orders, coupons: Coupons | PlatformCoupons
-) -> list[Route]:
+def _routes(products: Catalogue, carts: Carts, orders: Orders, coupons: Coupons | PlatformCoupons) -> list[Route]:
     return [
         Route("GET", "/products", products.products),
         Route("GET", "/products/{id}", products.product),
