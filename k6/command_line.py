@@ -78,7 +78,7 @@ def _limited(request: ScenarioRequest, stop: threading.Event) -> Callable[[Progr
 
     def note(progress: Progress) -> None:
         log_progress(progress)
-        if said := limit(progress.elapsed_s, progress.requests, progress.failed_ratio):
+        if said := limit(progress.elapsed_s, progress.requests, progress.ill_ratio):
             log.error("the load ends: %s", said)
             stop.set()
 

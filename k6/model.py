@@ -51,6 +51,12 @@ class Progress:
     requests: int
     rate_per_s: float
     failed_ratio: float
+    refused: int = 0  # by the target's limiter (429): requests that failed, but no sign of an ill target
+
+    @property
+    def ill_ratio(self) -> float:
+        """Share of requests that failed otherwise than by the limiter."""
+        return max(0.0, self.failed_ratio - self.refused / max(1, self.requests))
 
     def __str__(self) -> str:
         return (

@@ -66,4 +66,5 @@ class ProgressReader:
             requests=requests,
             rate_per_s=(requests - before) / max(now - then, 1e-3),
             failed_ratio=float(samples.get("http_req_failed", {}).get("rate", 0.0)),
+            refused=int(samples.get("answers_429", {}).get("count", 0)),
         )

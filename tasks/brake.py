@@ -47,7 +47,7 @@ def limited(run: Run, scenario: str, show: Callable[[Progress], None]) -> Callab
 
     def note(progress: Progress) -> None:
         show(progress)
-        brake(run, limit(progress.elapsed_s, progress.requests, progress.failed_ratio))
+        brake(run, limit(progress.elapsed_s, progress.requests, progress.ill_ratio))
 
     return note
 

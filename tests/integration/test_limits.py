@@ -54,7 +54,7 @@ def limited_run(request: ScenarioRequest) -> tuple[ScenarioResult, str]:
     limit = Limits(request.profile).of("b")
 
     def note(progress: Progress) -> None:
-        if sentence := limit(progress.elapsed_s, progress.requests, progress.failed_ratio):
+        if sentence := limit(progress.elapsed_s, progress.requests, progress.ill_ratio):
             said.append(sentence)
             stop.set()
 
@@ -77,6 +77,14 @@ class TestLoad:
             result, said = limited_run(request)
         assert said.startswith("the target failed ")
         assert (result.ended - result.started).total_seconds() < LOAD_S / 2
+
+    def test_goes_on_when_the_targets_limiter_refuses(self, tmp_path: Path) -> None:
+        with stub(port=0) as told:
+            told.redirect = lambda _: (429, told.url)
+            request = request_to(told.url, tmp_path, seconds=8, abort={"error_ratio": 0.2, "for_s": 4})
+            result, said = limited_run(request)
+        assert said == ""
+        assert result.outcomes["429"] > 0.2 * result.requests
 
     def test_goes_on_when_all_is_well(self, tmp_path: Path) -> None:
         with stub(port=0) as told:

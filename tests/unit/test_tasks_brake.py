@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +103,13 @@ class TestBrake:
         for at_s in range(2, 8, 2):
             note(progress(at_s, at_s * 100, failed_ratio=1.0))
         assert run.braked == "the target failed 100% of 400 requests in the last 4 s"
+
+    def test_takes_the_limiters_refusals_for_no_failure(self) -> None:
+        run = run_with(abort=Abort(error_ratio=0.5, for_s=4))
+        note = limited(run, "b", lambda _: None)
+        for at_s in range(2, 8, 2):
+            note(replace(progress(at_s, at_s * 100, failed_ratio=0.9), refused=at_s * 80))
+        assert run.braked == ""
 
     def test_does_not_count_what_the_bot_does_after_sending(self) -> None:
         run = run_with(budget=Budget(requests=100, minutes=0.1))
