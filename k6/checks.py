@@ -22,6 +22,8 @@ ALL_VUS_BUSY = 0.9
 """Little's law: rate x iteration time from this share of the allowed VUs on, all of them wait for the target."""
 WRONG_ANSWERS_AT_MOST = 0.001
 """Share of answers whose body is not right: the bound that the design has for failed requests (section 4.3 A and B)."""
+SEAM_AT_MOST_S = 1.0
+"""Without load, or with that of two segments, where one k6 takes over from another."""
 _PACED = ("a", "b", "d")
 """C and E start their whole crowd at once: hundreds of VUs ready in one moment wait for a processor on any machine.
 There it is the load, not a fault of the generator."""
@@ -129,8 +131,8 @@ def generator_valid_check(results: Sequence[ScenarioResult], slow: Mapping[str, 
 
 def generator_faults(result: ScenarioResult) -> list[str]:
     """What k6 itself, or the machine under it, did wrong; empty where too little load is the target's doing."""
-    starved = _starved(result)
-    return starved if starved or all_vus_busy(result) else _shortfalls(result)
+    found = _starved(result) + _gaps(result)
+    return found if found or all_vus_busy(result) else _shortfalls(result)
 
 
 def _starved(result: ScenarioResult) -> list[str]:
@@ -142,6 +144,12 @@ def _starved(result: ScenarioResult) -> list[str]:
     if steal is not None and steal > STEAL_AT_MOST:
         found.append(f"the hypervisor took {steal:.0%} of the processors' time")
     return found
+
+
+def _gaps(result: ScenarioResult) -> list[str]:
+    """Seams at which the next k6 was not there in time."""
+    worst_s = max((abs(seam.gap_s) for seam in result.seams), default=0.0)
+    return [f"one k6 took over from another {worst_s:.1f} s late"] if worst_s > SEAM_AT_MOST_S else []
 
 
 def _shortfalls(result: ScenarioResult) -> list[str]:
@@ -183,4 +191,5 @@ def _figures(result: ScenarioResult) -> dict[str, Any]:
         "iterations": result.iterations,
         "dropped_iterations": result.dropped_iterations,
         "all_vus_busy": all_vus_busy(result),
+        "seams_s": [round(seam.gap_s, 3) for seam in result.seams],
     }

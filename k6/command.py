@@ -71,6 +71,7 @@ def k6_arguments(request: ScenarioRequest, files: Files, api: str, *, paused: bo
         f"--tag=run_id={request.run_id}",
         f"--tag=scenario={name}",
         f"--tag=generator={request.generator}",
+        *([f"--tag=segment={request.segment.number}"] if request.segment else []),
         *(["--out=experimental-prometheus-rw"] if request.remote_write_url else []),
         str(SCRIPTS / f"{name}.js"),
     ]

@@ -22,6 +22,16 @@ class K6Program:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """One of several k6 that put a scenario on the target one after the other, and when its load is (UTC)."""
+
+    number: int  # from 1
+    of: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
 class ScenarioRequest:
     """One scenario to run, `profile` already at its endpoints."""
 
@@ -38,6 +48,7 @@ class ScenarioRequest:
     generator: int = 1  # which of `generators` this one is, from 1
     generators: int = 1
     tokens: tuple[str, ...] = ()  # C: of the pool's users in their order; empty: the script logs them in
+    segment: Segment | None = None  # None: one k6 puts all of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,14 @@ class Threshold(Frozen):
     expression: str
     ok: bool
     samples: int
+    value: float | None = Field(default=None, description="the share that was judged, where it is one")
+
+
+class Seam(Frozen):
+    """Where one segment's load ended and the next one's began."""
+
+    at: datetime = Field(description="begin of the next one's load; UTC")
+    gap_s: float = Field(description="without load; negative where both put theirs")
 
 
 class GeneratorFigures(Frozen):
@@ -124,6 +143,7 @@ class ScenarioResult(Frozen):
     )
     thresholds: tuple[Threshold, ...]
     generator: GeneratorFigures
+    seams: tuple[Seam, ...] = Field(default=(), description="between the segments of a long scenario")
     log: Path
     web_dashboard: Path | None = Field(description="k6's own HTML report; None for runs too short for one")
     complaints: tuple[str, ...] = Field(description="distinct errors in k6's log, first ones first")

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.checks import SCENARIOS
 from core.errors import ConfigError
-from k6.model import ScenarioRequest
+from k6.model import ScenarioRequest, Segment
 from targets.load import Load
 from targets.model import ORDER_ROUTES, SCENARIO_ROUTES, Profile, RouteName, Tokens, UserPool
 
@@ -21,6 +21,9 @@ TTL_AT_MOST_S = 60.0
 """E is a matter of seconds (design 4.3 E: 15 s, then at most 10 s): it does not sit out an expiry of minutes."""
 SETUP_TIMEOUT_S = 120.0
 """Bound of a script's setup(): 500 logins at the platform's 20 a second take 25 s (platform.md 1)."""
+SEAM_S = 5.0
+"""Around a seam between two segments this long on either side is not judged: a visit of A lasts 3 s, and who joins
+connects and signs in."""
 GRACEFUL_STOP_S = 30.0
 """k6's own default: how long iterations may finish after a scenario's end."""
 
@@ -116,6 +119,20 @@ def plan_document(request: ScenarioRequest) -> dict[str, Any]:
         "setup_timeout_s": SETUP_TIMEOUT_S,
         "share": _share(request),
         "tokens": list(request.tokens),
+        "segment": None if request.segment is None else _segment(request.segment),
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    """The load's first and last segment have one seam, those between two."""
+    starts_ms, ends_ms, seam_ms = (
+        1000 * each for each in (segment.starts_at.timestamp(), segment.ends_at.timestamp(), SEAM_S)
+    )
+    return {
+        "number": segment.number,
+        "starts_at_ms": starts_ms,
+        "judged_from_ms": starts_ms + seam_ms if segment.number > 1 else 0,
+        "judged_until_ms": ends_ms - seam_ms if segment.number < segment.of else ends_ms + 1000 * GRACEFUL_STOP_S,
     }
 
 

@@ -58,6 +58,10 @@ class Summary:
     def count(self, metric: str) -> int:
         return int(self.values(metric).get("count", 0))
 
+    def of_load(self, metric: str) -> int:
+        """What the load counted, that around the seams of its segments included; setup()'s own is left out."""
+        return self.count(f"{metric}{{{_LOAD}}}") + self.count(f"{metric}{{part:seam}}")
+
     def percentiles(self, metric: str) -> Values:
         """The values of a trend; empty when it has no samples, where k6 says 0."""
         values = self.values(metric)
@@ -68,7 +72,7 @@ class Summary:
         found = {
             name.removeprefix(_ANSWERS): n for name, n in self._own_counters().items() if name.startswith(_ANSWERS)
         }
-        found["200"] = self.count(f"http_reqs{{{_LOAD}}}") - sum(found.values())
+        found["200"] = self.of_load("http_reqs") - sum(found.values())
         return {status: number for status, number in sorted(found.items()) if number > 0}
 
     def counters(self) -> dict[str, int]:
@@ -95,7 +99,7 @@ def scenario_result(request: ScenarioRequest, files: Files, ending: Ending) -> S
     """The result of a k6 that has ended, whatever it left behind."""
     summary = Summary.read(files)
     started, ended = _window(summary, ending)
-    requests = summary.count(f"http_reqs{{{_LOAD}}}")
+    requests = summary.of_load("http_reqs")
     latency, from_intended = summary.percentiles(_LATENCY), summary.percentiles(_FROM_INTENDED)
     said = complaints(files.log)
     by_itself = ending.exit_code in ENDED_BY_ITSELF and not ending.cut_short
@@ -115,7 +119,7 @@ def scenario_result(request: ScenarioRequest, files: Files, ending: Ending) -> S
         p95_from_intended_ms=from_intended.get("p(95)"),
         p99_from_intended_ms=from_intended.get("p(99)"),
         error_rate=summary.values(f"http_req_failed{{{_LOAD}}}")["rate"] if requests else None,
-        iterations=summary.count(f"iterations{{{_LOAD}}}"),
+        iterations=summary.of_load("iterations"),
         dropped_iterations=summary.count("dropped_iterations"),
         wrong_answers=summary.count("wrong_answers"),
         outcomes=summary.outcomes(),

@@ -75,6 +75,11 @@ class Load(Data):
         min_length=1, description="steps, or a shape as text: `100 for 5m, 1000 for 1m`"
     )
     bot_engine: EngineName = "kafka-python"
+    bot_beside: bool = Field(default=False, description="the bot sends while k6 runs, not after it")
+    segment_s: Annotated[float, Field(ge=10, le=86_400)] | None = Field(
+        default=None,
+        description="A, B and D run in k6 processes of about this length, one after the other; none: in one each",
+    )
 
 
 def load_load(name: str) -> Load:

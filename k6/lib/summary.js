@@ -19,6 +19,7 @@ function thresholdsOf(metrics) {
       expression,
       ok,
       samples: SAMPLES[type](values),
+      value: type === 'rate' ? values.rate : null,
     })),
   );
 }

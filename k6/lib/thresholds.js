@@ -2,13 +2,17 @@
 //
 // Latency is that of expected answers: a refusal (429) or an error is no fast answer (corrections 20). What is left out
 // there is bounded by `http_req_failed`, so every scenario has both.
+import { plan } from './config.js';
+
+// What setup() sends has other names, so a name is enough; but for a segment, whose seams are left out.
+const JUDGED = plan.segment === null ? '' : ',part:load';
 
 import { plan } from './config.js';
 
 /** Latency of the load's expected answers, of one request name or of all. */
 export function latency(name) {
   return name
-    ? `http_req_duration{expected_response:true,name:${name}}`
+    ? `http_req_duration{expected_response:true,name:${name}${JUDGED}}`
     : 'http_req_duration{expected_response:true,part:load}';
 }
 
@@ -22,7 +26,14 @@ export const REFUSED = plan.limiter.way === 'measure' ? 'answers_429{part:load}'
 export const withoutRefusals = [];
 
 // k6 keeps only those submetrics that its options name; an empty list judges nothing.
-const COUNTED = [latency(), FAILED, 'http_reqs{part:load}', 'iterations{part:load}', 'iteration_duration{part:load}'];
+const COUNTED = [
+  latency(),
+  FAILED,
+  'http_reqs{part:load}',
+  'iterations{part:load}',
+  'iteration_duration{part:load}',
+  ...(plan.segment === null ? [] : ['http_reqs{part:seam}', 'iterations{part:seam}']),
+];
 
 /** Requests of one status, where that is no exception; lib/summary.js adds them to those that checks.js counts. */
 export function countedByStatus(status) {

@@ -7,10 +7,13 @@ import { expectStatuses, isThere, successAnd } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/config.js';
 import { dialect } from '../lib/dialect.js';
 import { command, question } from '../lib/question.js';
+import { joinIn, loadBegins, noteSeam } from '../lib/segment.js';
 import { idsOnPage, nothingAt, setupLogin, stop } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
 export { handleSummary } from '../lib/summary.js';
+
+const VISIT_S = 3; // the think times below
 
 const load = plan.load;
 const products = plan.responses.products;
@@ -66,7 +69,7 @@ export function setup() {
   if (idsOnPage(reader, 'product_list', products, 0).length === 0) {
     nothingAt('product_list', 'products');
   }
-  return { load_started_ms: Date.now() };
+  return { load_started_ms: loadBegins() };
 }
 
 const listProducts = question(
@@ -96,6 +99,8 @@ let session = null;
 const details = {};
 
 export default function () {
+  joinIn(VISIT_S, sleep);
+  noteSeam();
   shop(sleep);
 }
 

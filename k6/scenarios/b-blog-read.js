@@ -5,6 +5,7 @@ import { LOAD, commonOptions, pageUrl, plan, seconds, urlOf } from '../lib/confi
 import { dialect } from '../lib/dialect.js';
 import { question } from '../lib/question.js';
 import { constantRate, fromIntended } from '../lib/schedule.js';
+import { loadBegins, noteSeam } from '../lib/segment.js';
 import { idsOnPage, nothingAt, setupLogin } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
@@ -55,7 +56,7 @@ export function setup() {
   if (pages.length === 0) {
     nothingAt('post_list', 'posts');
   }
-  return { grant, pages: pages.length, ids: pages.flat(), load_started_ms: Date.now() };
+  return { grant, pages: pages.length, ids: pages.flat(), load_started_ms: loadBegins() };
 }
 
 // What a VU makes of setup()'s data, once.
@@ -72,6 +73,7 @@ function begin({ grant, pages, ids }) {
 }
 
 export default function (data) {
+  noteSeam();
   if (session === null) {
     begin(data);
   }

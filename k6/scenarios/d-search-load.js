@@ -4,6 +4,7 @@ import { expectStatuses, isThere, successAnd } from '../lib/checks.js';
 import { LOAD, commonOptions, pageUrl, plan, seconds } from '../lib/config.js';
 import { question } from '../lib/question.js';
 import { fromIntended, rampingRate } from '../lib/schedule.js';
+import { loadBegins, noteSeam } from '../lib/segment.js';
 import { setupLogin } from '../lib/setup.js';
 import { FAILED, latency, thresholds } from '../lib/thresholds.js';
 
@@ -26,7 +27,7 @@ const stages = [
   { duration_s: load.ramp_up_s, target_per_s: load.rate_per_s },
   { duration_s: load.steady_s, target_per_s: load.rate_per_s },
   { duration_s: load.ramp_down_s, target_per_s: 0 },
-];
+].filter(({ duration_s }) => duration_s > 0); // a segment may have no ramp
 const noteLatency = fromIntended(rampingRate(load.start_rate_per_s, stages), load.rate_per_s * load.steady_s);
 expectStatuses();
 
@@ -49,12 +50,13 @@ export const options = Object.assign({}, commonOptions, {
 });
 
 export function setup() {
-  return { grant: setupLogin(), load_started_ms: Date.now() };
+  return { grant: setupLogin(), load_started_ms: loadBegins() };
 }
 
 let session = null;
 
 export default function ({ grant }) {
+  noteSeam();
   session = session || new Session(account, grant);
   if (session.ready()) {
     questions[Math.floor(Math.random() * questions.length)](session);

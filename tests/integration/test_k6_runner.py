@@ -62,6 +62,7 @@ class Portal:
     holders: set[str] = field(default_factory=set)
     asked_posts: set[str] = field(default_factory=set)
     asked_coupons: set[str] = field(default_factory=set)
+    came_s: list[tuple[float, str]] = field(default_factory=list)  # unix seconds, route
     issued: list[str] = field(default_factory=list)
     login_status: int = 200
     limited: Callable[[str], bool] = lambda route: False
@@ -150,6 +151,7 @@ class Handlers:
 
 def _counted(portal: Portal, name: str, handler: Callable[[Request], object]) -> Callable[[Request], object]:
     async def count(request: Request) -> Response:
+        portal.came_s.append((time.time(), name))
         await asyncio.sleep(portal.delay_s if portal.delays_s is None else next(portal.delays_s))
         answer = Response(status_code=429) if portal.limited(name) else portal.replaced.get(name)
         answer = answer or await handler(request)  # type: ignore[misc]
