@@ -39,7 +39,7 @@ def _verify(id: str, phase: Phase | None, claim: str, needs: tuple[str, ...] = (
     return CheckSpec(id, phase, Kind.VERIFICATION, claim, needs)
 
 
-def _objective(id: str, phase: Phase, claim: str, needs: tuple[str, ...]) -> CheckSpec:
+def _objective(id: str, phase: Phase | None, claim: str, needs: tuple[str, ...] = ()) -> CheckSpec:
     return CheckSpec(id, phase, Kind.OBJECTIVE, claim, needs)
 
 
@@ -133,6 +133,11 @@ CHECKS: Mapping[str, CheckSpec] = {
             Phase.KAFKA_BOT,
             "the consumer group's lag stayed below its bound and went back to 0",
             ("kafka-bot-rate",),
+        ),
+        _objective(
+            "soak-trends",
+            None,
+            "under a steady load of ten minutes or more nothing grows on that would be used up within a week",
         ),
         _verify(
             "stack-alive",

@@ -39,6 +39,10 @@ class Request(BaseModel):
     lang: Language | None = Field(
         default=None, description="language of report.html and report.md; default: SUITE_LANG, else en"
     )
+    resume: Path | None = Field(
+        default=None,
+        description="directory or id of a run that was cut off: what finished is verified again, the rest is done",
+    )
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from core.errors import SetupError
+
+LOCK = "lock"
+"""Held by the process that carries the run out; never removed, so that nobody locks a file that is gone."""
 
 
 def new_run_id(target: str, load: str, now: datetime) -> str:
@@ -55,6 +60,30 @@ class RunDirectory:
                 cure="Free some disk space or choose another place with --run-dir.",
             ) from error
         return directory
+
+    def hold(self) -> IO[bytes]:
+        """Mark the run as going on until the file is closed, which the kernel does for a process that is killed.
+
+        SetupError when another process has it.
+        """
+        file = (self.path / LOCK).open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            what = f"run {self.run_id} goes on in another process"
+            raise SetupError(what, where=str(self.path), cure="Wait for its end, or cancel it first.") from error
+        return file
+
+    def is_held(self) -> bool:
+        """Whether the run goes on."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            self.hold().close()
+        except SetupError:
+            return True
+        return False
 
     @property
     def run_id(self) -> str:

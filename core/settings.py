@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         description="downloads and builds, shared by all checkouts of this user",
     )
     runs_dir: Path = Field(default=ROOT / "runs", description="one run directory a run, and `latest`")
+    keep_runs: int = Field(default=200, ge=2, description="run directories that are kept; the oldest go first")
+    keep_runs_gib: float = Field(default=20, gt=0, description="disk that run directories may take, in GiB")
     stack_dir: Path | None = Field(
         default=None,
         description="data, logs and socket of the embedded stack; default: a folder in cache_dir, one a checkout",

@@ -17,7 +17,7 @@ from core.errors import SuiteError
 from core.request import BackendName, Language, PortChoice, Request
 from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
-from infra.portal_faults import FAULTS
+from infra.portal_faults import FAULTS, require_faults
 from report.gate_file import gates_for
 from targets.guard import PRODUCTION
 from targets.model import load_profile
@@ -135,6 +135,15 @@ def _add_what_is_looked_at(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--i-mean", metavar="NAME", help=_ABOUT["i_mean"])
 
 
+def _fault(text: str) -> str:
+    """A fault by its name, with its strength where one is given."""
+    try:
+        require_faults([text])
+    except SuiteError as error:
+        raise argparse.ArgumentTypeError(f"{error.what}; {error.cure}") from error
+    return text
+
+
 def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     about = _ABOUT
     parser = argparse.ArgumentParser(
@@ -156,9 +165,10 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
             help=about["phase"],
         )
     faults = f"{about['fault']}: {', '.join(FAULTS)}"
-    parser.add_argument("--fault", choices=FAULTS, nargs="+", action="extend", default=[], metavar="NAME", help=faults)
+    parser.add_argument("--fault", type=_fault, nargs="+", action="extend", default=[], metavar="NAME", help=faults)
     parser.add_argument("--keep-stack", action="store_true", help=about["keep_stack"])
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=about["run_dir"])
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
     parser.add_argument("--lang", choices=get_args(Language), help=about["lang"])
+    parser.add_argument("--resume", type=Path, metavar="RUN", help=_ABOUT["resume"])
     return parser

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 
 import tasks.report as steps
 from core.errors import SuiteError
@@ -22,7 +23,7 @@ from flows.consent import given_now
 from flows.dashboards import dashboards
 from flows.exporters import exporters
 from flows.form import asked, run_name
-from flows.interrupts import stop_on_signals
+from flows.interrupts import ask_to_stop, stop_on_signals
 from flows.kafka_bot import kafka_bot
 from flows.load import load as load_phase
 from flows.logs import kept_in_file
@@ -33,7 +34,8 @@ from infra.portal_faults import FAULTS
 from targets.documents import known_documents
 from targets.model import FOLDER
 from tasks.alone import alone
-from tasks.opening import open_run
+from tasks.journal import keep_journal
+from tasks.opening import as_begun, open_run
 from tasks.run import Run
 from tasks.stack import stack_alive, take_down
 from tasks.step import verdict_state
@@ -68,6 +70,7 @@ def full_suite(
     gates: Path | None = asked("gates", files=True),
     i_mean: str | None = asked("i_mean"),
     lang: Language | None = asked("lang", names=get_args(Language)),
+    resume: Path | None = asked("resume", files=True),
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -83,9 +86,11 @@ def full_suite(
         gates=gates,
         i_mean=given_now(i_mean),
         lang=lang,
+        resume=resume,
     )
     with ExitStack() as held:
         try:
+            request = as_begun(request)
             held.enter_context(alone(request))
             run = open_run(request)
         except SuiteError as error:  # a state with a sentence, where raising would show a trace-back in Prefect
@@ -100,15 +105,26 @@ def carry_out(run: Run) -> State[Any]:
     log.info("run %s: report and logs go to %s", run.run_id, run.directory.path)
     with kept_in_file(run.directory.logs), stop_on_signals(run), reaching(run.profile.reach):
         for phase in run.request.phases:
-            run_phase(PHASE_FLOWS[phase], phase, run)
+            _carry_out_phase(run, phase)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))
         run.attempt("collecting", lambda: steps.collect_from_prometheus(run))
         run.attempt("spans", lambda: steps.collect_from_zipkin(run))
+        if run.stop.is_set():
+            run.attempt("report", lambda: steps.report_before_teardown(run))
         run.attempt("teardown", lambda: run.record(take_down(run)))
         report = steps.write_report(run)
+        run.attempt("journal", lambda: keep_journal(run, ended=True))
     steps.publish(run, report)
     tell(run, report)
     return verdict_state(report.verdict, steps.summary(run, report), report)
+
+
+def _carry_out_phase(run: Run, phase: Phase) -> None:
+    """A SIGTERM that falls between our own handlers meets Prefect's, which breaks off the phase: it means the same."""
+    try:
+        run_phase(PHASE_FLOWS[phase], phase, run)
+    except TerminationSignal as termination:
+        ask_to_stop(run, termination.signal)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,16 @@ from tasks.run import Run
 
 log = logging.getLogger("suite")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_WITHIN_S = 2.0
+"""Prefect signals a process and its group: what comes so soon is the same wish."""
+
+
+def ask_to_stop(run: Run, number: int) -> None:
+    """What the first signal does; a second call changes nothing."""
+    if not run.stopped_by:
+        log.warning("%s: stopping the load, then report and teardown; once more ends at once", signal.strsignal(number))
+        run.stopped_by, run.stopped_at_s = number, time.monotonic()
+        run.stop.set()
 
 
 @contextmanager
@@ -27,11 +38,9 @@ def stop_on_signals(run: Run) -> Iterator[None]:
         return
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if run.stopped_by:
+        if run.stopped_by and time.monotonic() - run.stopped_at_s > SAME_WITHIN_S:
             raise SystemExit(128 + number)
-        log.warning("%s: stopping the load, then report and teardown; once more ends at once", signal.strsignal(number))
-        run.stopped_by = number
-        run.stop.set()
+        ask_to_stop(run, number)
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:

@@ -18,7 +18,8 @@ def kafka_bot(run: Run) -> None:
         return run.skip(Phase.KAFKA_BOT, why)
     require_whole_stack(run)
     switch_faults_on(run)
-    steps.run_bot(run)
+    if run.bot is None:
+        steps.run_bot(run)
     run.attempt("metrics/panels.json", lambda: draw_panels(run))
     run.observe("kafka-bot-rate", lambda: steps.kafka_bot_rate(run))
     run.observe("kafka-bot-accounting", lambda: steps.kafka_bot_accounting(run))

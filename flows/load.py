@@ -9,6 +9,8 @@ import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.doctor import look_before_load
+from tasks.kafka_bot import bot_beside
+from tasks.report import series_kept
 from tasks.run import Run
 from tasks.stack import require_whole_stack, switch_faults_on
 
@@ -21,9 +23,10 @@ def load(run: Run) -> None:
         return
     if run.observe("doctor", lambda: look_before_load(run)).blocks:
         return
-    steps.make_fixtures(run)
+    if run.fixtures is None:
+        steps.make_fixtures(run)
     switch_faults_on(run)
-    with steps.sampling(run):
+    with steps.sampling(run), bot_beside(run), series_kept(run):
         for scenario in run.scenarios:
             steps.put_on_target(run, scenario)
     run.observe("k6-run", lambda: steps.k6_run(run))

@@ -31,6 +31,7 @@ def phase_flow(phase: Phase) -> Callable[[Callable[[Run], None]], PhaseFlow]:
                 error = _carry_out(phase, body, run)
             run.settle(phase, error)
             record.ended = utc_now()
+            run.keep()
             verdict = run.verdict_of(phase)
             log.info("phase %s: %s in %.0f s", phase, verdict, (record.ended - record.started).total_seconds())
             return verdict_state(verdict, str(error) if error else f"phase {phase}: {verdict}")

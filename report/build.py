@@ -7,8 +7,8 @@ own histograms or error counters show the breach as well ("A FAIL beats INVALID 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from report.gates import objective_gates, threshold_gates
 from report.histograms import threshold_histograms
 from report.measures import figures_of
 from report.model import ErrorRow, GateRow, PhaseRow, Report, RunKey, ScenarioRow, StageRow
-from report.soak import soak_rows
+from report.soak import soak_rows, trends_check
 from report.spans import no_spans
 from report.steady import SteadyWindow
 from report.store import Collected
@@ -63,7 +63,7 @@ class RunFacts:
     phases: Sequence[PhaseRun]  # those that were asked for
     checks: Sequence[Check]
     gates: Mapping[str, Gate]  # by id
-    scenarios_asked: Collection[str] = tuple(SCENARIOS)  # letters
+    scenarios_asked: Sequence[str] = tuple(SCENARIOS)  # letters
     scenarios: Sequence[ScenarioRow] = ()
     stages: Sequence[StageRow] = ()
     errors: Sequence[ErrorRow] = ()
@@ -87,7 +87,8 @@ class RunFacts:
 
 def build(facts: RunFacts, collected: Collected | None = None, spans: pd.DataFrame | None = None) -> Report:
     """The report of a run; `collected` is None where Prometheus was never asked, `spans` where Zipkin was not."""
-    checks = _all_checks(facts)
+    soak = soak_rows(collected, facts.steady) if collected else ()
+    checks = _all_checks(replace(facts, checks=[*facts.checks, trends_check(soak)]))
     thresholds = threshold_gates(facts.scenarios, threshold_histograms(collected, facts.scenarios), facts.generators)
     if facts.generators > 1:
         checks = tuple(_by_all_generators(item, thresholds) for item in checks)
@@ -119,7 +120,7 @@ def build(facts: RunFacts, collected: Collected | None = None, spans: pd.DataFra
         series=collected.rows if collected else (),
         key=facts.key,
         figures=figures_of(facts.scenarios, collected),
-        soak=soak_rows(collected, facts.steady) if collected else (),
+        soak=soak,
     )
 
 

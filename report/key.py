@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.settings import ROOT
 from report.model import RunKey
+from targets.load import Load
 
 FIELDS = tuple(RunKey.model_fields)
 _GIB = 2**30
@@ -29,6 +30,11 @@ def differences(first: RunKey, second: RunKey, across: Collection[str] = ()) -> 
 def digest(text: str | bytes) -> str:
     """The first 12 hex digits of its SHA-256."""
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:12]
+
+
+def digest_of_load(load: Load) -> str:
+    """Of its numbers; its description may change."""
+    return digest(load.model_dump_json(exclude={"description"}))
 
 
 def digest_of_files(files: Iterable[Path], folder: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from core.checks import Check, check, passed_if
+from core.words import Verdict
 from report.interruptions import Times, Values, clock, finite, gaps, longest_part, new_starts, resets
 from report.model import SeriesRow, SoakRow, WindowRow
 from report.prometheus import Line
@@ -42,7 +44,7 @@ class Watched:
 
 WATCHED = (
     # The least of each block: what is left after a garbage collection, not the teeth between two of them.
-    Watched("service_memory", 8 * _MIB, np.min, 24),
+    Watched("service_memory", 8 * _MIB, np.min, 24, "service_memory_max"),
     Watched("redis_memory", 1 * _MIB, np.min, 24, "redis_memory_max", "redis_uptime"),
     Watched("mysql_connections", 2, limit="mysql_connections_max", uptime="mysql_uptime"),
     Watched("redis_clients", 2, uptime="redis_uptime"),
@@ -51,6 +53,10 @@ WATCHED = (
     Watched("kafka_lag", 50),
     Watched("disk_used", 64 * _MIB, limit="disk_size"),
 )
+HORIZON_H = 7 * 24
+"""What is used up within a week of the same load is no long-term matter."""
+NOT_THE_TARGETS = ("disk_used",)
+"""Watched and told, but others write there as well: no objective of the target."""
 STARTS = "process_start"
 _NEEDED = {id for watched in WATCHED for id in (watched.series, watched.limit, watched.uptime, STARTS) if id}
 Lines = Mapping[str, Sequence[Line]]
@@ -88,6 +94,33 @@ def soak_rows(collected: Collected, windows: Sequence[SteadyWindow]) -> tuple[So
         return ()
     lines = {id: collected.lines(id) for id in _NEEDED}
     return tuple(row for window in windows for watched in WATCHED for row in _rows(collected, lines, window, watched))
+
+
+def trends_check(rows: Sequence[SoakRow]) -> Check:
+    """`soak-trends`: nothing grows on that would be used up within a week; SKIPPED without a long steady part."""
+    if not rows:
+        return check("soak-trends", Verdict.SKIPPED, "no part of the load was steady for ten minutes")
+    judged = [row for row in rows if row.trend != "no data"]
+    if not judged:
+        return check("soak-trends", Verdict.NO_DATA, "none of the watched series has data in a steady part")
+    ending = sorted((row for row in judged if _ends_soon(row)), key=lambda row: row.hours_left or 0)
+    told = [_told(row) for row in ending if row.series not in NOT_THE_TARGETS]
+    beside = [_told(row) for row in ending if row.series in NOT_THE_TARGETS]
+    good = f"{len(judged)} lines watched, none grows on that ends within {HORIZON_H} h"
+    evidence = {"ends_within_h": HORIZON_H, "lines": len(judged), "not_judged": beside}
+    return passed_if("soak-trends", not told, "; ".join(told or [good, *beside]), **evidence)
+
+
+def _ends_soon(row: SoakRow) -> bool:
+    return row.trend == "grows" and row.hours_left is not None and row.hours_left <= HORIZON_H
+
+
+def _told(row: SoakRow) -> str:
+    """`shopping-service: Memory by service grows by 1,830 MiB an hour, used up in 12.5 h (at least 11.9 h)`."""
+    scale, unit = (_MIB, "MiB") if row.unit == "bytes" else (1.0, row.unit)
+    per_hour = f"{(row.per_hour or 0) / scale:,.0f} {unit}"
+    least = f" (at least {row.hours_left_at_least:.1f} h)" if row.hours_left_at_least is not None else ""
+    return f"{row.name}: {row.title} grows by {per_hour} an hour, used up in {row.hours_left:.1f} h{least}"
 
 
 def _rows(collected: Collected, lines: Lines, window: SteadyWindow, watched: Watched) -> Iterator[SoakRow]:

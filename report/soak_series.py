@@ -10,7 +10,20 @@ def soak_series(profile: Profile) -> tuple[SeriesSpec, ...]:
     """To be collected beside the catalogue."""
     label = profile.metrics.service_label
     chosen = service_selector(profile)
+    services = chosen.partition("=~")[2]
+    memory = f"max by ({label}) ({profile.metrics.memory}{{{chosen}}})"
+    container = profile.metrics.container_label
+    limited = f"container_spec_memory_limit_bytes{{{container}=~{services}}} > 0"
+    own_limit = f'max by ({label}) (label_replace({limited}, "{label}", "$1", "{container}", "(.*)"))'
     return (
+        SeriesSpec(
+            "service_memory_max",
+            "soak",
+            "Memory that a service may use",
+            "bytes",
+            "Its container's limit, from cAdvisor; without one all of the machine's memory.",
+            f"{own_limit} or {memory} * 0 + scalar(max(machine_memory_bytes))",
+        ),
         SeriesSpec(
             "process_start",
             "soak",

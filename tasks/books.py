@@ -14,7 +14,7 @@ from core.waiting import wait_for
 from core.words import Verdict
 from dashboards.prometheus import Prometheus
 from targets.adapter import LedgerCounts, adapter_for
-from tasks.ledger import coupons_check, orders_check
+from tasks.ledger import coupons_check, orders_check, without_events
 from tasks.run import Run
 from tasks.step import step
 
@@ -43,8 +43,10 @@ def ledger_orders(run: Run) -> Check:
     def look() -> Check:
         grown = _topic_growth(run)
         events = run.profile.events
-        told, book = run.scenario_results["a"], _counts(run).orders
-        return orders_check(told, book, grown.get(events.topic), grown.get(events.dead_letter_topic))
+        told, of_bot = run.scenario_results["a"], _events_of_bot(run)
+        own = grown[events.topic] - of_bot if events.topic in grown else None
+        book = without_events(_counts(run).orders, of_bot)
+        return orders_check(told, book, own, grown.get(events.dead_letter_topic))
 
     result = wait_for(look, lambda seen: seen.verdict is not Verdict.FAIL, DRAINED_WITHIN_S, every_s=1.0)
     run.ledger["orders"] = result.evidence
@@ -97,6 +99,13 @@ def origin_loads(run: Run, since: datetime) -> float | None:
 def _counts(run: Run) -> LedgerCounts:
     assert run.fixtures is not None
     return adapter_for(run.profile).ledger_counts(run.fixtures)
+
+
+def _events_of_bot(run: Run) -> int:
+    """Messages that the bot has written beside the load; after it they do not count, for the books are read before."""
+    if run.bot is None or not run.load.bot_beside:
+        return 0
+    return run.bot.accounting.in_log if run.bot.accounting else run.bot.acked
 
 
 def _topic_growth(run: Run) -> dict[str, int]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 
 from bots.checks import kafka_bot_accounting_check, kafka_bot_rate_check, kafka_lag_drains_check
 from bots.plan import BotPlan, BotResult, Progress
@@ -10,7 +14,7 @@ from bots.runner import run_bot_process
 from core.checks import Check, check
 from core.errors import SuiteError
 from core.ports import DEFAULT_PORTS, ServiceId
-from core.words import Verdict
+from core.words import Phase, Verdict
 from tasks.brake import limited_bot, room_watched
 from tasks.run import Run
 from tasks.step import step
@@ -22,6 +26,7 @@ BOT_PORT = DEFAULT_PORTS[ServiceId.KAFKA_BOT]
 @step
 def run_bot(run: Run) -> BotResult:
     """The bot in a process of its own, with the target's events at the load's rates."""
+    run.begin_load("bot")
     plan = BotPlan(
         run_id=run.run_id,
         bootstrap_servers=run.endpoints[ServiceId.KAFKA],
@@ -38,7 +43,21 @@ def run_bot(run: Run) -> BotResult:
         problem = run.bot.stopped_by
         run.fail(SuiteError(problem.what, where=problem.where, cure=problem.cure))
     run.ledger["bot"] = run.bot.accounting.model_dump() if run.bot.accounting else None
+    run.keep()
     return run.bot
+
+
+@contextmanager
+def bot_beside(run: Run) -> Iterator[None]:
+    """Where the load says so the bot sends while the block's load does; phase 5 then only judges what it did."""
+    wanted = run.load.bot_beside and Phase.KAFKA_BOT in run.request.phases
+    if not wanted or run.bot is not None or "bot" in run.begun:
+        yield
+        return
+    in_this_context = copy_context().run
+    with ThreadPoolExecutor(1, thread_name_prefix="kafka-bot") as pool:
+        pool.submit(in_this_context, run.attempt, "the Kafka bot", lambda: run_bot(run))
+        yield
 
 
 @step

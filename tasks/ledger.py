@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from core.checks import Check, check, passed_if
 from core.words import Verdict
@@ -95,6 +96,13 @@ def orders_check(result: ScenarioResult, book: OrderBook | None, events: int | N
     problems = [*_order_rows(answered, unanswered, book, told), *_order_events(book, events, dead_letters)]
     observed = "; ".join(problems) or f"{answered} orders answered = rows = events = notifications, at the same totals"
     return passed_if("ledger-orders", not problems, observed, **figures)
+
+
+def without_events(book: OrderBook | None, number: int) -> OrderBook | None:
+    """The book without the notifications of events that were no orders: those of the bot beside the load."""
+    if book is None or book.notifications is None:
+        return book
+    return replace(book, notifications=book.notifications - number)
 
 
 def _order_rows(answered: int, unanswered: int, book: OrderBook, told: int | None) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,12 +26,16 @@ from infra.embedded.programs import ProgramId, ensure
 from infra.prometheus.scrape import SCRAPE_INTERVAL_S
 from infra.verify.tracing import TraceProbes, traces_complete_check
 from k6.checks import generator_valid_check, k6_run_check, thresholds_check
-from k6.model import K6Program, ScenarioRequest, ScenarioResult
+from k6.merge import merged
+from k6.model import K6Program, Progress, ScenarioRequest, ScenarioResult
 from k6.runner import run_scenario as run_k6
+from k6.segments import loads_of, run_segments
+from report.prometheus import Prometheus as QueriedPrometheus
 from targets.adapter import adapter_for
 from tasks.books import NO_CACHE, origin_loads, topic_ends
 from tasks.brake import limited, room_watched
 from tasks.clean import list_made
+from tasks.histograms import MergedHistograms
 from tasks.progress import progress_shown
 from tasks.report import slow_by_its_own_account
 from tasks.run import Run
@@ -61,6 +65,7 @@ def make_fixtures(run: Run) -> None:
     run.fixtures = adapter_for(run.profile).fixtures(run.run_id)
     list_made(run)
     run.topic_ends = topic_ends(run)
+    run.keep()
 
 
 @contextmanager
@@ -120,6 +125,9 @@ def put_on_target(run: Run, scenario: str) -> None:
     if why_not := _not_applicable(run, scenario):
         run.record(check(id, Verdict.SKIPPED, why_not))
         return
+    if scenario in run.scenario_results:
+        log.info("scenario %s has run before the run was cut off: its result stands", SCENARIOS[scenario])
+        return
     try:
         run_scenario(run, scenario)
     except SuiteError as error:
@@ -137,14 +145,16 @@ def _not_applicable(run: Run, scenario: str) -> str:
 @step
 def run_scenario(run: Run, scenario: str) -> ScenarioResult:
     """Put one scenario on the target; a k6 that fails is a result, not an exception."""
+    run.begin_load(scenario)
     log.info("scenario %s begins", SCENARIOS[scenario])
     if scenario == "e" and run.profile.cache is not None:
         run.origin_loads_before = origin_loads(run, utc_now())
     if scenario == "c":
         run.load_users = tuple(adapter_for(run.profile).users(run.load.c.users))
     with progress_shown(scenario) as show:
-        result = run_k6(_scenario_request(run, scenario), limited(run, scenario, show), run.stop)
+        result = _put(run, _scenario_request(run, scenario), limited(run, scenario, show))
     run.scenario_results[scenario] = result
+    run.keep()
     if result.error:
         run.fail(SuiteError(**result.error))
     log.info(
@@ -155,6 +165,16 @@ def run_scenario(run: Run, scenario: str) -> ScenarioResult:
         result.exit_code,
     )
     return result
+
+
+def _put(run: Run, request: ScenarioRequest, show: Callable[[Progress], None]) -> ScenarioResult:
+    """In one k6, or in segments where the load is cut."""
+    if len(loads_of(request.scenario, request.load)) == 1:
+        return run_k6(request, show, run.stop)
+    segmented = run_segments(request, show, run.stop)
+    with QueriedPrometheus(run.endpoints.url(ServiceId.PROMETHEUS)) as prometheus:
+        histograms = MergedHistograms(prometheus, run.run_id, segmented.parts)
+        return merged(segmented.parts, histograms, segmented.seams)
 
 
 @step
@@ -180,7 +200,10 @@ def generator_valid(run: Run) -> Check:
 def traces_complete(run: Run) -> Check:
     """The probes that were sent beside the load have their whole trace in Zipkin."""
     if run.probes is None:
-        return check("traces-complete", Verdict.SKIPPED, run.lacks(ServiceId.ZIPKIN))
+        lacking = run.lacks(ServiceId.ZIPKIN)
+        if lacking:
+            return check("traces-complete", Verdict.SKIPPED, lacking)
+        return run.as_before("traces-complete", "no request was traced beside the load")
     return traces_complete_check(run.probes)
 
 

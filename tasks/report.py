@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
@@ -24,7 +26,7 @@ from report.collect import await_scrape, collect
 from report.confirm import breach_seen_by_target
 from report.histograms import histogram_series
 from report.history import FOLDER as HISTORY
-from report.key import digest, digest_of_files, machine_class, suite_version
+from report.key import digest, digest_of_files, digest_of_load, machine_class, suite_version
 from report.markdown import render_markdown
 from report.model import ErrorRow, Report, RunKey, ScenarioRow, StageRow, ThresholdRow
 from report.prometheus import Window
@@ -34,6 +36,7 @@ from report.resource_series import resource_series
 from report.soak_series import soak_series
 from report.spans import collect_spans, load_spans
 from report.steady import SteadyWindow, bot_window, steady_windows
+from report.store import Collected
 from report.summary import headline
 from report.terminal import print_report
 from report.windows import bot_stages, parts_of, scenario_stages
@@ -46,24 +49,14 @@ ENDED: list[Report] = []
 """What this process has carried out: the command line knows its verdict also when Prefect's server has gone."""
 SAFETY = ("allow", "budget", "clean_up", "abort")
 """Parts of a profile that shape no figure."""
+KEEP_SERIES_EVERY_S = 600.0
 
 
 @step
 def collect_from_prometheus(run: Run) -> None:
     """The run's window from Prometheus into pandas and parquet."""
-    if not run.identities:
-        return
-    url = run.endpoints.url(ServiceId.PROMETHEUS)
-    parts = parts_of(stages_of(run))
-    if parts:
-        await_scrape(url, run.profile, max(part.ended for part in parts.values()), 2 * SCRAPE_INTERVAL_S)
-    ended = utc_now()
-    step_s = max(SCRAPE_INTERVAL_S, (ended - run.started).total_seconds() / POINTS)
-    window = Window.of_steps(run.started, ended, step_s)
-    profile, run_id = run.profile, run.run_id
-    specs = (*catalogue(profile, run_id), *soak_series(profile), *resource_series(profile), *histogram_series(run_id))
-    ends = [result.ended for result in run.scenario_results.values()]
-    run.collected = collect(url, window, step_s, specs, run.run_id, run.directory.path, ends=ends)
+    if run.identities:
+        run.collected = _collected(run, await_load_end=True)
 
 
 @step
@@ -72,6 +65,38 @@ def collect_from_zipkin(run: Run) -> None:
     parts = parts_of(stages_of(run))
     if run.identities and parts:
         collect_spans(run.endpoints.url(ServiceId.ZIPKIN), list(parts.values()), run.directory.path)
+
+
+def _collected(run: Run, await_load_end: bool = False) -> Collected:
+    url = run.endpoints.url(ServiceId.PROMETHEUS)
+    parts = parts_of(stages_of(run))
+    if parts and await_load_end:
+        await_scrape(url, run.profile, max(part.ended for part in parts.values()), 2 * SCRAPE_INTERVAL_S)
+    ended = utc_now()
+    step_s = max(SCRAPE_INTERVAL_S, (ended - run.started).total_seconds() / POINTS)
+    window = Window.of_steps(run.started, ended, step_s)
+    profile, run_id = run.profile, run.run_id
+    specs = (*catalogue(profile, run_id), *soak_series(profile), *resource_series(profile), *histogram_series(run_id))
+    ends = [result.ended for result in run.scenario_results.values()]
+    return collect(url, window, step_s, specs, run.run_id, run.directory.path, ends=ends)
+
+
+@contextmanager
+def series_kept(run: Run) -> Iterator[None]:
+    """Beside a long load, collect now and then: a run that is killed in the night has its series until then."""
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(KEEP_SERIES_EVERY_S):
+            run.attempt("collecting", lambda: _collected(run))
+
+    thread = threading.Thread(target=keep, name="series-kept", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def slow_by_its_own_account(run: Run) -> dict[str, str]:
@@ -89,13 +114,18 @@ def slow_by_its_own_account(run: Run) -> dict[str, str]:
 @step
 def write_report(run: Run) -> Report:
     """Compared with the history and kept there; then report.json first, and what is drawn from it."""
-    report = build(_facts(run), run.collected, load_spans(run.directory.path))
+    report = build(facts_of(run), run.collected, load_spans(run.directory.path))
     try:
         report = remember(report, run.directory.path.parent / HISTORY, report.ended.date())
     except Exception as error:  # noqa: BLE001 - a run's report does not hang on its history
         row = ErrorRow.of(known_error(error, "history"))
         report = report.model_copy(update={"errors": (*report.errors, row)})
     return render_all(report, run.directory.path, language=run.request.lang)
+
+
+def report_before_teardown(run: Run) -> None:
+    """For a run that was stopped: whoever stopped it may kill it before the teardown is over (Prefect 30 s after)."""
+    render_all(build(facts_of(run), run.collected, load_spans(run.directory.path)), run.directory.path)
 
 
 def stages_of(run: Run) -> list[StageRow]:
@@ -148,8 +178,10 @@ def _show_in_prefect(run: Run, report: Report) -> None:
     create_link_artifact(report_address(run), key="report-html", link_text="report.html", description=about)
 
 
-def _facts(run: Run) -> RunFacts:
+def facts_of(run: Run) -> RunFacts:
+    """What the run knows by now; a phase that was asked for and has not begun has no times."""
     scenarios, versions = [_scenario_row(result) for result in run.scenario_results.values()], _versions(run)
+    begun = [PhaseRun(row.phase, row.started, row.ended, row.note) for row in run.phases]
     return RunFacts(
         run_id=run.run_id,
         target=run.profile.name,
@@ -157,7 +189,7 @@ def _facts(run: Run) -> RunFacts:
         load=run.load.name,
         started=run.started,
         ended=utc_now(),
-        phases=[PhaseRun(row.phase, row.started, row.ended, row.note) for row in run.phases],
+        phases=[*begun, *(PhaseRun(phase) for phase in run.request.phases if phase not in {row.id for row in begun})],
         checks=list(run.results.values()),
         gates=run.gates,
         scenarios_asked=run.scenarios,
@@ -180,7 +212,7 @@ def _key(run: Run, versions: Mapping[str, str]) -> RunKey:
         profile=digest(run.profile.model_dump_json(exclude={"addresses", "description", *SAFETY})),
         versions=versions,
         load=run.load.name,
-        load_numbers=digest(run.load.model_dump_json(exclude={"description"})),
+        load_numbers=digest_of_load(run.load),
         scenarios="".join(run.scenarios),
         phases=" ".join(run.request.phases),
         scripts=digest_of_files(scripts.rglob("*.js"), scripts),

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from bots.plan import BotResult
 from core.checks import Check, blocked, blockers, check, of_phase
-from core.errors import SuiteError, known_error
+from core.errors import LoadError, SuiteError, known_error
 from core.ports import Endpoints, ServiceId
 from core.request import Request
-from core.rundir import RunDirectory, utc_now
+from core.rundir import RunDirectory, iso, utc_now
 from core.words import Phase, Verdict, worst_of_phase
 from dashboards.sampler import Samples
 from infra.stack import Backend, Identity
@@ -71,6 +71,13 @@ class Run:
         self.braked = ""  # why the load was ended for the target's sake
         self.limits = Limits(profile)
         self.made: Made | None = None  # on the target
+        self.stopped_at_s = 0.0  # when it came, by the monotonic clock
+        self.flow_run: str | None = None  # Prefect's id
+        self.lock: IO[bytes] | None = None  # of the run directory; the kernel lets go of it with this process
+        self.keep: Callable[[], None] = lambda: None  # writes the journal
+        self.begun: dict[str, datetime] = {}  # part of the load -> when it was about to be put
+        self.cut_off: datetime | None = None  # a resumed run: when the one before was last heard of
+        self.earlier: Mapping[str, Check] = {}  # a resumed run: what the one before had found
         self.results: dict[str, Check] = {}
         self.errors: list[SuiteError] = []
         self.phases: list[PhaseRecord] = []
@@ -106,12 +113,33 @@ class Run:
 
     def record(self, result: Check) -> Check:
         self.results[result.id] = result
+        self.keep()
         return result
+
+    def begin_load(self, part: str) -> None:
+        """Note durably that a scenario or the bot is about to be put on the target; LoadError where it was already."""
+        if part in self.begun:
+            raise LoadError(
+                f"its load had begun at {iso(self.begun[part])} and was cut off: none is put twice in one run",
+                where="the Kafka bot" if part == "bot" else f"scenario {part}",
+                cure="Start a new run for it.",
+            )
+        self.begun[part] = utc_now()
+        self.keep()
+
+    def as_before(self, id: str, why: str) -> Check:
+        """What a resumed run cannot look at again stands as it was found; NO_DATA where it was not."""
+        earlier = self.earlier.get(id)
+        if earlier is None or self.cut_off is None:
+            return check(id, Verdict.NO_DATA, why)
+        found = f"{earlier.observed} (found before the run was cut off at {iso(self.cut_off)})"
+        return earlier.model_copy(update={"observed": found})
 
     def fail(self, error: SuiteError) -> None:
         """Keep an error for the report, once."""
         if error.as_row() not in [known.as_row() for known in self.errors]:
             self.errors.append(error)
+            self.keep()
 
     def attempt(self, where: str, action: Callable[[], object]) -> None:
         """Do what belongs to the end of every run; what goes wrong is kept, and the rest of the end still comes."""
@@ -127,8 +155,9 @@ class Run:
         return self.record(blocked(id, by) if by else look())
 
     def begin(self, phase: Phase) -> PhaseRecord:
-        record = PhaseRecord(phase, utc_now())
+        record = PhaseRecord(phase, utc_now(), note=f"resumed, cut off at {iso(self.cut_off)}" if self.cut_off else "")
         self.phases.append(record)
+        self.keep()
         return record
 
     def has_begun(self, phase: Phase) -> bool:

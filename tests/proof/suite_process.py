@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Ended:
     report: dict[str, Any] | None
     output: str
     orphans: list[str]
+    seconds: float = 0.0
 
     def rows(self) -> list[dict[str, Any]]:
         """Every check and gate of the report."""
@@ -71,6 +73,7 @@ class SuiteProcess:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._began = time.monotonic()
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -104,17 +107,18 @@ class SuiteProcess:
         """Let the supervisor stop and start one service again."""
         SupervisorClient(self.state).ask("restart", name=service)
 
-    def end(self) -> Ended:
+    def end(self, within_s: float = END_WITHIN_S) -> Ended:
         """Wait for the end of the run and look at what it left."""
         try:
-            self.process.wait(END_WITHIN_S)
+            self.process.wait(within_s)
         finally:
             self.process.kill()
             self._reader.join(10)
             assert self.process.stdout is not None
             self.process.stdout.close()
+        seconds = time.monotonic() - self._began
         orphans = wait_for(self._orphans, lambda seen: not seen, timeout_s=30.0)
-        return Ended(self.process.returncode, self._report(), self.output, orphans)
+        return Ended(self.process.returncode, self._report(), self.output, orphans, seconds)
 
     @property
     def running(self) -> bool:

@@ -76,6 +76,7 @@ class TestRegistry:
             "traces-complete",
             "cache-single-flight",
             "kafka-lag-drains",
+            "soak-trends",
         }
 
     def test_gives_every_phase_at_least_one_check_and_keeps_their_order(self) -> None:

@@ -80,6 +80,7 @@ class TestChecks:
             "ledger-coupons",
             "ledger-orders",
             "cache-single-flight",
+            "soak-trends",
         }
 
     def test_that_were_never_reached_say_because_of_what(self) -> None:

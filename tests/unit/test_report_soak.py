@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from core.checks import Check
+from core.words import Verdict
 from report.build import build
 from report.catalogue import metric_names
 from report.interruptions import gaps, longest_part, new_starts, resets
 from report.model import SeriesRow, SoakRow
 from report.prometheus import Line, Window
 from report.slopes import blocks, slope
-from report.soak import WATCHED, Trend, Watched, soak_rows, trend
+from report.soak import HORIZON_H, WATCHED, Trend, Watched, soak_rows, trend, trends_check
 from report.soak_series import soak_series
 from report.steady import SteadyWindow, bot_window, steady_windows
 from report.store import Collected
@@ -269,14 +272,49 @@ class TestRows:
         assert build(facts(), collected(service_memory=[line(leak)])).soak == ()
 
 
+class TestTrendsCheck:
+    def judged(self, **lines: list[Line]) -> Check:
+        return trends_check(soak_rows(collected(**lines), [HOUR]))
+
+    def memory_of(self, gib: float) -> list[Line]:
+        return [line(lambda hours, _: np.full(len(hours), gib * 1024 * MIB))]
+
+    def test_fails_what_is_used_up_within_a_week_by_name_and_with_the_time_left(self) -> None:
+        check = self.judged(service_memory=[line(leak)], service_memory_max=self.memory_of(2))
+        assert check.verdict is Verdict.FAIL
+        # 360 MiB at the end of the hour, 1,688 MiB to go at 60 an hour
+        assert re.search(r"shopping-service: .* grows by \d\d MiB an hour, used up in 2[6-9]\.\d h", check.observed)
+
+    def test_lets_grow_what_lasts_longer(self) -> None:
+        hours_left = (64 * 1024 - 360) / 60
+        assert hours_left > HORIZON_H
+        check = self.judged(service_memory=[line(leak)], service_memory_max=self.memory_of(64))
+        assert check.verdict is Verdict.PASS
+
+    @pytest.mark.parametrize("shape", [noise, fill])
+    def test_lets_pass_what_does_not_go_on_growing(self, shape: Shape) -> None:
+        check = self.judged(service_memory=[line(shape)], service_memory_max=self.memory_of(2))
+        assert check.verdict is Verdict.PASS
+
+    def test_tells_of_a_disk_that_others_fill_without_judging_it(self) -> None:
+        disk = {"disk_used": [line(lambda hours, d: 1000 * leak(hours, d))]}
+        check = self.judged(service_memory=[line(noise)], **disk, disk_size=self.memory_of(1000))
+        assert check.verdict is Verdict.PASS
+        assert "used up in" in check.observed
+
+    def test_claims_nothing_without_data_and_is_skipped_without_a_steady_part(self) -> None:
+        assert self.judged().verdict is Verdict.NO_DATA
+        assert trends_check(()).verdict is Verdict.SKIPPED
+
+
 class TestSteadyWindows:
     def test_are_without_ramps(self) -> None:
-        # soak: A climbs for 60 s, then 3,480 s are steady.
-        ran = scenario("a", 100, 3600, rate=10.0)
+        # soak: A climbs for 60 s, then 7,080 s are steady.
+        ran = scenario("a", 100, 7200, rate=10.0)
         (window,) = steady_windows(load_load("soak"), [ran])
         assert ran.started is not None
         assert window.started == ran.started + timedelta(seconds=60)
-        assert window.ended == window.started + timedelta(seconds=3480)
+        assert window.ended == window.started + timedelta(seconds=7080)
         assert window.requests_per_hour == 36_000
 
     def test_of_the_design_load_are_three(self) -> None:
@@ -296,7 +334,7 @@ class TestSteadyWindows:
         assert steady_windows(load_load("soak"), [scenario("b", 0, 2000)]) == ()
 
     def test_of_the_bot_is_its_longest_step(self) -> None:
-        (window,) = bot_window(load_load("soak").bot, STARTED, STARTED + timedelta(seconds=3601))
+        (window,) = bot_window(load_load("soak").bot, STARTED, STARTED + timedelta(hours=4, seconds=1))
         assert (window.name, window.requests_per_hour) == ("kafka bot", 72_000)
 
 

@@ -12,7 +12,7 @@ from core.words import Verdict
 from k6.model import GeneratorFigures, ScenarioResult
 from targets.adapter import CouponBook, LoadUser, OrderBook, Seed
 from targets.model import load_profile
-from tasks.ledger import coupons_check, orders_check
+from tasks.ledger import coupons_check, orders_check, without_events
 from tasks.seeding import seed_check
 
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -115,6 +115,12 @@ class TestCouponLedger:
 class TestOrderLedger:
     def test_balances_when_orders_rows_events_and_notifications_agree(self) -> None:
         assert orders_check(FLOW, ORDERS, events=40, dead_letters=0).verdict is Verdict.PASS
+
+    def test_do_not_count_the_events_of_the_bot_beside_the_load(self) -> None:
+        beside = replace(ORDERS, notifications=40 + 150)
+        assert orders_check(FLOW, beside, 40, 0).verdict is Verdict.FAIL
+        assert orders_check(FLOW, without_events(beside, 150), 40, 0).verdict is Verdict.PASS
+        assert without_events(None, 150) is None
 
     @pytest.mark.parametrize(
         ("book", "events", "dead", "said"),
