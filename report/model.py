@@ -76,6 +76,14 @@ class ThresholdRow(Row):
     samples: int
 
 
+class SeamRow(Row):
+    """Where one k6 took over from another; between the two moments requests are counted and not judged."""
+
+    started: Moment
+    ended: Moment
+    gap_s: float = Field(description="without load; negative where both put theirs")
+
+
 class ScenarioRow(Row):
     """One k6 script's totals, from k6's own summary; latencies are of expected answers."""
 
@@ -100,9 +108,10 @@ class ScenarioRow(Row):
     thresholds: tuple[ThresholdRow, ...] = ()
     counters: Mapping[str, float] = Field(default_factory=dict)
     error: ErrorRow | None = None
+    seams: tuple[SeamRow, ...] = Field(default=(), description="of a long scenario that ran in several k6")
 
 
-Stage = Literal["warm-up", "steady", "spike", "drain"]
+Stage = Literal["warm-up", "steady", "spike", "drain", "seam"]
 
 
 class StageRow(Row):

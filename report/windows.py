@@ -3,17 +3,18 @@
 A part is a scenario (its letter) or the Kafka bot. What a ramp rises is warm-up, what it falls is drain; B has no ramp
 and is steady throughout; C and E are spikes throughout. The bot's steps above its first rate are its spike, and it
 drains from its last message until its consumers have caught up. A stage that the part did not reach has no length.
+Where one k6 took over from another there is a seam, which no window but the whole has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from core.words import Verdict
-from report.model import ScenarioRow, Stage, StageRow
+from report.model import ScenarioRow, SeamRow, Stage, StageRow
 from targets.load import Load
 from targets.shape import BotStep
 
@@ -95,7 +96,7 @@ def scenario_stages(row: ScenarioRow, load: Load) -> tuple[StageRow, ...]:
         end = row.ended if stage in ("drain", "spike") else min(begin + timedelta(seconds=length_s), row.ended)
         rows.append(StageRow(part=row.id, stage=stage, started=begin, ended=max(begin, end)))
         begin = max(begin, end)
-    return tuple(rows)
+    return tuple(piece for stage_row in rows for piece in _apart(stage_row, row.seams))
 
 
 def bot_stages(
@@ -123,6 +124,18 @@ def parts_of(stages: Iterable[StageRow]) -> dict[str, Span]:
         before = found.get(row.part, whole)
         found[row.part] = Span(min(before.started, whole.started), max(before.ended, whole.ended))
     return {part: span for part, span in found.items() if span.length_s > 0}
+
+
+def _apart(whole: StageRow, seams: Sequence[SeamRow]) -> Iterator[StageRow]:
+    """A stage with its seams as stages of their own, which are in no window but the whole."""
+    begin = whole.started
+    for seam in seams:
+        first, last = max(begin, seam.started), min(seam.ended, whole.ended)
+        if first < last:
+            yield whole.model_copy(update={"started": begin, "ended": first})
+            yield StageRow(part=whole.part, stage="seam", started=first, ended=last)
+            begin = last
+    yield whole.model_copy(update={"started": begin})
 
 
 def _planned(row: ScenarioRow, load: Load) -> list[tuple[Stage, float]]:

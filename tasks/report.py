@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
@@ -20,6 +21,7 @@ from infra.embedded.programs import ProgramId, ensure
 from infra.embedded.programs import versions as program_versions
 from infra.prometheus.scrape import SCRAPE_INTERVAL_S
 from k6.model import ScenarioResult
+from k6.plan import SEAM_S
 from report.build import PhaseRun, RunFacts, build
 from report.catalogue import catalogue
 from report.collect import await_scrape, collect
@@ -28,7 +30,7 @@ from report.histograms import histogram_series
 from report.history import FOLDER as HISTORY
 from report.key import digest, digest_of_files, digest_of_load, machine_class, suite_version
 from report.markdown import render_markdown
-from report.model import ErrorRow, Report, RunKey, ScenarioRow, StageRow, ThresholdRow
+from report.model import ErrorRow, Report, RunKey, ScenarioRow, SeamRow, StageRow, ThresholdRow
 from report.prometheus import Window
 from report.remember import remember
 from report.render import render_all
@@ -50,6 +52,7 @@ ENDED: list[Report] = []
 SAFETY = ("allow", "budget", "clean_up", "abort")
 """Parts of a profile that shape no figure."""
 KEEP_SERIES_EVERY_S = 600.0
+NOT_JUDGED = timedelta(seconds=SEAM_S)
 
 
 @step
@@ -255,4 +258,7 @@ def _scenario_row(result: ScenarioResult) -> ScenarioRow:
         thresholds=tuple(ThresholdRow(**row.model_dump()) for row in result.thresholds),
         counters=result.counters,
         error=ErrorRow(**result.error) if result.error else None,
+        seams=tuple(
+            SeamRow(started=seam.at - NOT_JUDGED, ended=seam.at + NOT_JUDGED, gap_s=seam.gap_s) for seam in result.seams
+        ),
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from core.words import Verdict
-from report.model import ScenarioRow, StageRow
+from report.model import ScenarioRow, SeamRow, StageRow
 from report.windows import BOT, SCENARIO_PARTS, Part, PartsRun, WindowName, bot_stages, scenario_stages
 from targets.load import load_load
 from targets.shape import BotStep
@@ -86,6 +86,19 @@ class TestStages:
     def test_of_a_load_without_ramps_leave_them_out(self) -> None:
         flat = DESIGN.model_copy(update={"a": DESIGN.a.model_copy(update={"ramp_up_s": 0, "ramp_down_s": 0})})
         assert stages(*scenario_stages(scenario("a", 0, 600), flat)) == [("steady", 0, 600)]
+
+    def test_have_seams_between_the_segments_of_a_long_scenario_which_no_window_but_the_whole_has(self) -> None:
+        seams = tuple(SeamRow(started=at(each - 5), ended=at(each + 5), gap_s=0.1) for each in (200, 400))
+        row = scenario("b", 0, 600).model_copy(update={"seams": seams})
+        assert stages(*scenario_stages(row, DESIGN)) == [
+            ("steady", 0, 195),
+            ("seam", 195, 205),
+            ("steady", 205, 395),
+            ("seam", 395, 405),
+            ("steady", 405, 600),
+        ]
+        assert [span.length_s for span in run(row).window("steady", ("b",))] == [195, 190, 195]
+        assert [span.length_s for span in run(row).window("whole", ("b",))] == [600]
 
     def test_of_the_bot_are_its_steps_and_its_drain(self) -> None:
         assert stages(*bot()) == [("steady", 5_000, 5_300), ("spike", 5_300, 5_360), ("drain", 5_360, 5_380)]
