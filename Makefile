@@ -33,9 +33,11 @@ check: $(BIN)/.installed ## lint, types and unit tests, under a minute
 	@$(BIN)/mypy
 	@$(RUN) pytest -n auto tests/unit
 
-proof: setup ## the long tables: made-up nights, kills, faults, bottlenecks, healthy runs, the design's load; results go to docs/
+proof: setup ## the long tables: made-up nights, kills, interruptions, the soak, faults, bottlenecks, healthy runs, the design's load; results go to docs/
 	@$(RUN) tests.proof.history
 	@$(RUN) tests.proof.kills
+	@$(RUN) tests.proof.interrupted
+	@$(RUN) tests.proof.soak
 	@$(RUN) tests.proof.faults
 	@$(RUN) tests.proof.bottlenecks
 	@$(RUN) tests.proof.design_load

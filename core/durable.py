@@ -18,7 +18,7 @@ def write_durably(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -32,8 +32,8 @@ def boot_id() -> str:
     return asked.stdout.strip()
 
 
-def _sync_folder(folder: Path) -> None:
-    """The rename itself must be on the disk too."""
+def sync_folder(folder: Path) -> None:
+    """A file that was just made or renamed is there after a crash only when its folder is on the disk as well."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -23,7 +23,7 @@ from flows.consent import given_now
 from flows.dashboards import dashboards
 from flows.exporters import exporters
 from flows.form import asked, run_name
-from flows.interrupts import ask_to_stop, stop_on_signals
+from flows.interrupts import ask_to_stop, stop_on_cancel, stop_on_signals
 from flows.kafka_bot import kafka_bot
 from flows.load import load as load_phase
 from flows.logs import kept_in_file
@@ -103,7 +103,7 @@ def carry_out(run: Run) -> State[Any]:
     """The run itself, to its report and teardown."""
     give_events_up_soon()
     log.info("run %s: report and logs go to %s", run.run_id, run.directory.path)
-    with kept_in_file(run.directory.logs), stop_on_signals(run), reaching(run.profile.reach):
+    with kept_in_file(run.directory.logs), stop_on_signals(run), stop_on_cancel(run), reaching(run.profile.reach):
         for phase in run.request.phases:
             _carry_out_phase(run, phase)
         run.attempt("stack-alive", lambda: run.record(stack_alive(run)))

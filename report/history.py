@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from core.durable import sync_folder
 from core.errors import SetupError
 from core.words import Verdict
 from report.model import Moment, Report, Row, RunKey
@@ -123,7 +124,7 @@ class History:
                 os.fsync(file)
             finally:
                 os.close(file)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
             raise self._error("cannot be written", error) from error
 
@@ -148,12 +149,3 @@ def _write(file: int, content: bytes) -> None:
     """All of it; the system may take less at a time when the disk is nearly full, then says so at the next."""
     while content:
         content = content[os.write(file, content) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """A file that was just made is there after a crash only when its folder is on the disk as well."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -71,7 +71,7 @@ class Run:
         self.braked = ""  # why the load was ended for the target's sake
         self.limits = Limits(profile)
         self.made: Made | None = None  # on the target
-        self.stopped_at_s = 0.0  # when it came, by the monotonic clock
+        self.same_until_s = 0.0  # by the monotonic clock: a signal until then is the same wish
         self.flow_run: str | None = None  # Prefect's id
         self.lock: IO[bytes] | None = None  # of the run directory; the kernel lets go of it with this process
         self.keep: Callable[[], None] = lambda: None  # writes the journal

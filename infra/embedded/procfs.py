@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from core import durable
+
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -49,10 +51,8 @@ def started_at(start_ticks: int, now: datetime | None = None) -> datetime:
     return (now or datetime.now(UTC)) - timedelta(seconds=uptime_s - start_ticks / TICKS_PER_S)
 
 
-@cache
-def boot_id() -> str:
-    """Changes with every boot: start times of another boot say nothing."""
-    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+boot_id = cache(durable.boot_id)
+"""Changes with every boot: start times of another boot say nothing."""
 
 
 def pids() -> Iterator[int]:
@@ -62,11 +62,11 @@ def pids() -> Iterator[int]:
 def marked(value_prefix: str) -> set[int]:
     """Living processes whose environment holds the marker with a value that starts like this."""
     needle = b"\0" + f"{MARKER}={value_prefix}".encode()
-    return {pid for pid in pids() if needle in b"\0" + _environment(pid) and read_stat(pid)}
+    return {pid for pid in pids() if needle in b"\0" + environment(pid) and read_stat(pid)}
 
 
-def _environment(pid: int) -> bytes:
-    """Empty for a process that is gone or another user's."""
+def environment(pid: int) -> bytes:
+    """Its variables, each ended by a 0 byte; empty for a process that is gone or another user's."""
     try:
         return (PROC / str(pid) / "environ").read_bytes() + b"\0"
     except OSError:

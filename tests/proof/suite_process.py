@@ -60,14 +60,16 @@ class Ended:
 class SuiteProcess:
     """`python -m flows.full_suite` on free ports, with state and run directory below `folder`."""
 
-    def __init__(self, folder: Path, *arguments: str, load: str = str(SHORT_LOAD)) -> None:
+    def __init__(self, folder: Path, *arguments: str, load: str = str(SHORT_LOAD), **environment: str) -> None:
         self.folder = folder
         self.state = StateDir(folder / "stack")
         command = [sys.executable, "-m", "flows.full_suite", "--ports", "free", "--run-dir", str(folder / "runs")]
         self.process = subprocess.Popen(
             [*command, "--load", load, *arguments],
             cwd=ROOT,
-            env=process_environment(SUITE_STACK_DIR=str(self.state.path), PREFECT_HOME=str(folder / "prefect")),
+            env=process_environment(
+                SUITE_STACK_DIR=str(self.state.path), PREFECT_HOME=str(folder / "prefect"), **environment
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,16 +111,20 @@ class SuiteProcess:
 
     def end(self, within_s: float = END_WITHIN_S) -> Ended:
         """Wait for the end of the run and look at what it left."""
+        self.wait(within_s)
+        seconds = time.monotonic() - self._began
+        orphans = wait_for(self._orphans, lambda seen: not seen, timeout_s=30.0)
+        return Ended(self.process.returncode, self._report(), self.output, orphans, seconds)
+
+    def wait(self, within_s: float = END_WITHIN_S) -> int:
+        """The exit code, when all of the output is there; a run that goes on is killed."""
         try:
-            self.process.wait(within_s)
+            return self.process.wait(within_s)
         finally:
             self.process.kill()
             self._reader.join(10)
             assert self.process.stdout is not None
             self.process.stdout.close()
-        seconds = time.monotonic() - self._began
-        orphans = wait_for(self._orphans, lambda seen: not seen, timeout_s=30.0)
-        return Ended(self.process.returncode, self._report(), self.output, orphans, seconds)
 
     @property
     def running(self) -> bool:
