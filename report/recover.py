@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from core.errors import SetupError, SuiteError
@@ -24,6 +25,7 @@ from report.build import build
 from report.journal import Journal, has_journal, read_journal
 from report.model import ErrorRow, Report
 from report.render import render_all
+from report.spans import load_spans
 from report.store import Collected, load_collected
 from report.terminal import print_report
 
@@ -37,7 +39,7 @@ def recover(run_dir: Path) -> Report:
         journal = read_journal(run_dir)
         if journal.ended:
             raise SetupError("the run has ended by itself", where=str(run_dir), cure="Its report is there already.")
-        report = render_all(recovered(journal, _collected(run_dir)), run_dir)
+        report = render_all(recovered(journal, _collected(run_dir), load_spans(run_dir)), run_dir)
     return report
 
 
@@ -57,10 +59,10 @@ def _recovered_or_said(run: RunDirectory) -> bool:
     return True
 
 
-def recovered(journal: Journal, collected: Collected | None = None) -> Report:
+def recovered(journal: Journal, collected: Collected | None = None, spans: pd.DataFrame | None = None) -> Report:
     """The report of a killed run: as it stood, and that it was killed."""
     facts = journal.facts
-    return build(replace(facts, errors=(_cut_off(journal), *facts.errors), ended=journal.written), collected)
+    return build(replace(facts, errors=(_cut_off(journal), *facts.errors), ended=journal.written), collected, spans)
 
 
 def _cut_off(journal: Journal) -> ErrorRow:
