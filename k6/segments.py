@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 from core.rundir import utc_now
@@ -58,6 +59,7 @@ def run_segments(
 ) -> Segmented:
     """`run_scenario` for each segment in its turn; those after one that did not end by itself are not begun."""
     requests = _requests(request, utc_now() + timedelta(seconds=lead_s))
+    whole = _Whole(requests, on_progress)
     running: list[Future[ScenarioResult]] = []
     with ThreadPoolExecutor(len(requests), thread_name_prefix="k6-segment") as pool:
         for each in requests:
@@ -65,7 +67,7 @@ def run_segments(
             if not _reached(each.segment.starts_at - timedelta(seconds=lead_s), running, stop):
                 break
             log.info("segment %d of %d: its k6 starts", each.segment.number, each.segment.of)
-            running.append(pool.submit(run_scenario, each, _of_all(on_progress, requests, each.segment), stop))
+            running.append(pool.submit(run_scenario, each, partial(whole.say, each.segment), stop))
     parts = tuple(future.result() for future in running)
     return Segmented(parts, tuple(_seam(*pair, each) for pair, each in zip(pairwise(parts), requests, strict=False)))
 
@@ -111,17 +113,27 @@ def _went_wrong(future: Future[ScenarioResult]) -> bool:
     return future.done() and (future.exception() is not None or future.result().error is not None)
 
 
-def _of_all(
-    on_progress: Callable[[Progress], None], requests: Sequence[ScenarioRequest], segment: Segment
-) -> Callable[[Progress], None]:
-    """A segment's progress as that of the whole scenario; only the one whose turn it is speaks."""
-    segments = [each.segment for each in requests if each.segment is not None]
-    begins, ends = segments[0].starts_at, segments[-1].ends_at
+class _Whole:
+    """The segments' progress as that of the whole scenario; only the one whose turn it is speaks."""
 
-    def say(progress: Progress) -> None:
+    def __init__(self, requests: Sequence[ScenarioRequest], on_progress: Callable[[Progress], None]) -> None:
+        segments = [each.segment for each in requests if each.segment is not None]
+        self._begins, self._ends = segments[0].starts_at, segments[-1].ends_at
+        self._newest: dict[int, Progress] = {}  # by the segment's number
+        self._on_progress = on_progress
+
+    def say(self, segment: Segment, progress: Progress) -> None:
+        self._newest[segment.number] = progress
         now = utc_now()
-        if segment.starts_at <= now < segment.ends_at:
-            elapsed_s, left_s = (now - begins).total_seconds(), max(0.0, (ends - now).total_seconds())
-            on_progress(replace(progress, elapsed_s=elapsed_s, left_s=left_s))
-
-    return say
+        if not segment.starts_at <= now < segment.ends_at:
+            return
+        requests = sum(each.requests for each in self._newest.values())
+        failed = sum(each.requests * each.failed_ratio for each in self._newest.values())
+        whole = replace(
+            progress,
+            elapsed_s=(now - self._begins).total_seconds(),
+            left_s=max(0.0, (self._ends - now).total_seconds()),
+            requests=requests,
+            failed_ratio=failed / requests if requests else 0.0,
+        )
+        self._on_progress(whole)

@@ -115,6 +115,9 @@ class TestSegmentsOfAnOpenModel:
         elapsed = [progress.elapsed_s for progress in ran.progress]
         assert elapsed == sorted(elapsed)
         assert elapsed[-1] > 2 * SEGMENT_S
+        requests = [progress.requests for progress in ran.progress]
+        assert requests == sorted(requests)
+        assert requests[-1] > 2 * RATE_PER_S * SEGMENT_S
 
 
 class TestSegmentsOfAClosedModel:
