@@ -7,8 +7,6 @@ import { plan } from './config.js';
 // What setup() sends has other names, so a name is enough; but for a segment, whose seams are left out.
 const JUDGED = plan.segment === null ? '' : ',part:load';
 
-import { plan } from './config.js';
-
 /** Latency of the load's expected answers, of one request name or of all. */
 export function latency(name) {
   return name
