@@ -24,6 +24,7 @@ from k6.model import ScenarioResult
 from report.journal import Journal, write_journal
 from targets.adapter import Fixtures
 from targets.model import Profile
+from tasks.clean import list_made
 from tasks.report import facts_of
 from tasks.run import Run
 
@@ -83,6 +84,8 @@ def take_over(run: Run, journal: Journal) -> None:
     run.fixtures, run.topic_ends = state.fixtures, state.topic_ends
     run.origin_loads_before, run.ledger = state.origin_loads_before, dict(state.ledger)
     run.samples = _samples(state.samples, run.profile) if state.samples is not None else None
+    if run.fixtures is not None:
+        list_made(run)
     for result in run.scenario_results.values():
         if result.error:
             run.fail(SuiteError(**result.error))
