@@ -17,7 +17,7 @@ from core.errors import SuiteError
 from core.request import BackendName, Language, PortChoice, Request
 from core.words import EXIT_CODES, Phase, Verdict
 from flows.logs import show_in_terminal
-from infra.portal_faults import FAULTS, require_faults
+from infra.portal_faults import FAULTS, is_strength, parted
 from report.gate_file import gates_for
 from targets.guard import PRODUCTION
 from targets.model import load_profile
@@ -136,11 +136,13 @@ def _add_what_is_looked_at(parser: argparse.ArgumentParser) -> None:
 
 
 def _fault(text: str) -> str:
-    """A fault by its name, with its strength where one is given."""
-    try:
-        require_faults([text])
-    except SuiteError as error:
-        raise argparse.ArgumentTypeError(f"{error.what}; {error.cure}") from error
+    """A fault by its name, with its strength where one is given: `memory-leak=0.05`."""
+    fault, strength = parted(text)
+    if fault not in FAULTS:
+        known = ", ".join(map(repr, FAULTS))
+        raise argparse.ArgumentTypeError(f"invalid choice: {fault!r} (choose from {known})")
+    if strength is not None and not is_strength(strength):
+        raise argparse.ArgumentTypeError(f"{strength!r} is no strength of a fault: say a number")
     return text
 
 

@@ -30,8 +30,12 @@ def require_faults(names: Iterable[str]) -> None:
         fault, strength = parted(name)
         if fault not in FAULTS:
             raise ConfigError(f"unknown fault '{fault}'", where="--fault", cure=f"Known: {', '.join(sorted(FAULTS))}.")
-        if strength is not None and not _STRENGTH.fullmatch(strength):
+        if strength is not None and not is_strength(strength):
             raise ConfigError(f"'{strength}' is no strength of a fault", where=f"--fault {name}", cure="Say a number.")
+
+
+def is_strength(text: str) -> bool:
+    return _STRENGTH.fullmatch(text) is not None
 
 
 def parted(name: str) -> tuple[str, str | None]:

@@ -67,7 +67,8 @@ class Row:
 
     @property
     def good(self) -> bool:
-        in_time = self.load_ended_s is None or self.load_ended_s <= LOAD_ENDS_WITHIN_S
+        has_load = Phase(self.phase) in UNDER_WAY
+        in_time = self.load_ended_s <= LOAD_ENDS_WITHIN_S if self.load_ended_s is not None else not has_load
         reported = self.verdict not in ("none", "PASS") and bool(self.resumed) == (self.how == KILL)
         return in_time and reported and not self.orphans and not self.second_loads
 
