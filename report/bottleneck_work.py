@@ -48,9 +48,10 @@ class Work:
 
     def __init__(self, collected: Collected) -> None:
         self._collected = collected
-        self.step_s = collected.step_s * _steps_a_scrape(collected)
-        window = collected.window
-        self.steps = math.ceil((window.ended - window.started).total_seconds() / self.step_s - ROUNDING) + 1
+        a_scrape = _steps_a_scrape(collected)
+        self.step_s = collected.step_s * a_scrape
+        length_s = (collected.window.ended - collected.window.started).total_seconds()
+        self.steps = math.ceil(int(length_s / collected.step_s + ROUNDING) / a_scrape) + 1
 
     def moment(self, step: int) -> datetime:
         """The step's end."""
