@@ -167,7 +167,9 @@ def waiting_for_connections(seen: Seen, part: Part) -> Iterator[Finding]:
 def _connections(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, uses: Timer, lost: Values) -> Finding:
     service, pool = key
     waited_s, used_s, gave_up = waits.seconds[steps].sum(), uses.seconds[steps].sum(), lost[steps].sum()
-    told = f"{waits.count[steps].sum():.0f} requests of {service} got a connection of {pool} after {_ms(waits, steps)}"
+    got, wait = waits.count[steps].sum(), _ms(waits, steps)
+    told = f"{got:.0f} requests of {service} got a connection of {pool} after {wait}"
+    told = told if got else f"No request of {service} got a connection of {pool}"
     told += f", {gave_up:.0f} gave up" if gave_up else ""
     if _explained(seen, key, steps, waits, uses, lost):
         return Finding(
