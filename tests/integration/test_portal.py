@@ -215,7 +215,7 @@ class TestOrders:
         assert (answer.status_code, order["status"], order["totalAmount"]) == (200, "CONFIRMED", cart["totalAmount"])
         assert self._stock(portal) == stock - 2
         ledger = portal.shopping.get("/admin/orders/ledger", params=since).json()
-        booked = {"orders": 1, "total": cart["totalAmount"], "wrong_totals": 0}
+        booked = {"orders": 1, "total": cart["totalAmount"], "wrong_totals": 0, "carts": 1}
         assert ledger == booked | {"order_numbers": [order["orderNumber"]]}
         eventually("the order's notification", lambda: self._notified(portal, since))
         mine = portal.gateway.get("/notification/api/v1/notifications", headers=token).json()["data"]["items"]
