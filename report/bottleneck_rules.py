@@ -169,7 +169,6 @@ def _connections(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, us
     waited_s, used_s, gave_up = waits.seconds[steps].sum(), uses.seconds[steps].sum(), lost[steps].sum()
     got, wait = waits.count[steps].sum(), _ms(waits, steps)
     told = f"{got:.0f} requests of {service} got a connection of {pool} after {wait}"
-    told = told if got else f"No request of {service} got a connection of {pool}"
     told += f", {gave_up:.0f} gave up" if gave_up else ""
     if _explained(seen, key, steps, waits, uses, lost):
         return Finding(
@@ -187,7 +186,10 @@ def _connections(seen: Seen, key: tuple[str, ...], steps: Bits, waits: Timer, us
         "pool",
         steps,
         COUNTED if gave_up else 0.5,
-        f"{told}; connections were in use for {used_s:.1f} s in all, so they were held and not at work.",
+        f"{told}; connections were in use for {used_s:.1f} s in all, so they were held and not at work."
+        if got
+        else f"No request of {service} got a connection of {pool}, {gave_up:.0f} gave up; connections were in use for"
+        f" {used_s:.1f} s in all, so they were held and not at work.",
         f"Look for code of {service} that takes a connection of {pool} and does not give it back, or keeps it while it"
         " waits for something else; a larger pool only puts this off.",
         places=(service,),
