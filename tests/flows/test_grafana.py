@@ -114,5 +114,5 @@ class TestProvisioning:
         monkeypatch.setattr(Grafana, "_send", lambda *_: pytest.fail("a request was sent"))
         result = look(run)
         assert result.verdict is Verdict.ERROR
-        assert "'192.0.2.1' is 192.0.2.1, which is not this machine (SUITE_GRAFANA_URL)" in result.observed
+        assert "'192.0.2.1:3000' is not allowed (SUITE_GRAFANA_URL)" in result.observed
         assert [str(error) for error in run.errors] == [result.observed]

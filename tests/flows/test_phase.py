@@ -61,7 +61,7 @@ class TestPhaseFlow:
     def test_what_needs_a_blocked_check_is_blocked_as_well(self, run: Run) -> None:
         run.record(passed_if("zipkin-es-index", False, "no trace"))
         state_of(Phase.LOAD, breaking, run)
-        assert run.results["k6-run"].observed == "blocked by seed-readback"
+        assert run.results["k6-run"].observed == "blocked by seed-readback, doctor"
         assert run.results["scenario-a-thresholds"].observed == "blocked by k6-run"
 
     def test_a_missed_objective_blocks_nothing(self, run: Run) -> None:
