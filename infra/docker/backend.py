@@ -129,7 +129,7 @@ class DockerBackend(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """See Backend; an image that stands in for the public one of its tag says so by a label."""
-        images = {service: self._image(name) for service, name in self._site.names.items()}
+        images = {service: self._image(self._site.names[service]) for service in sorted(self._used)}
         return {str(service): self._version(image) for service, image in images.items() if image}
 
     def started_by_us(self) -> frozenset[ServiceId]:

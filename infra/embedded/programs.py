@@ -220,8 +220,9 @@ def missing_units() -> tuple[str, ...]:
 
 
 def versions(installed: Mapping[ProgramId, Installed]) -> dict[str, str]:
-    """For the report: program -> product, version, and what it stands in for, where it does."""
-    return {**{str(program): _version_text(found) for program, found in installed.items()}, **OWN_PROGRAMS}
+    """For the report: program -> product, version, and what it stands in for; with a broker of ours, its exporter."""
+    own = OWN_PROGRAMS if ProgramId.KAFKA in installed else {}
+    return {**{str(program): _version_text(found) for program, found in installed.items()}, **own}
 
 
 def _version_text(found: Installed) -> str:

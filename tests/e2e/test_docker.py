@@ -34,6 +34,7 @@ class TestSmokeOnDocker:
         assert ended.report is not None
         assert ended.report["backend"] == "docker"
         assert "MariaDB of Debian, standing in for mysql:8.0" in ended.report["versions"].values()
+        assert "grafana" not in ended.report["versions"]
         assert ended.verdict("stack-alive") == "PASS"
         assert ended.verdict("teardown-clean") == "PASS"
         project = project_name(state_folder(Settings(stack_dir=tmp_path / "stack")))

@@ -69,6 +69,10 @@ class TestTable:
         assert versions(found) == {
             "mariadb": "MariaDB 10.11.6, standing in for mysql:8.0",
             "k6": "k6 1.8.1",
+        }
+        kafka = {ProgramId.KAFKA: Installed(ProgramId.KAFKA, "4.1.1", Path("/x"), Path("/x/lib"))}
+        assert versions(kafka) == {
+            "kafka": "Kafka 4.1.1",
             "kafka_exporter": "Python of ours, standing in for danielqsj/kafka-exporter:v1.8.0",
         }
 
