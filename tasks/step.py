@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed
 
 from core.checks import Check
 from core.errors import known_error
@@ -44,10 +44,22 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+class VerdictState(State[Any]):
+    """A failed state that is told rather than raised.
+
+    Prefect's engine asks a run's last state for its result, and what that raises stands in the run's log as a
+    trace-back: a verdict is no accident.
+    """
+
+    def result(self, raise_on_failure: bool = False, retry_result_failure: bool = True, **options: Any) -> Any:
+        del raise_on_failure
+        return State.result(self, raise_on_failure=False, retry_result_failure=retry_result_failure, **options)
+
+
 def verdict_state(verdict: Verdict, message: str, data: Any = None) -> State[Any]:
     """PASS and SKIPPED are Completed, the rest Failed, with the verdict as the state's name."""
-    make = Completed if verdict in (Verdict.PASS, Verdict.SKIPPED) else Failed
-    return make(name=verdict.value, message=message, data=data)
+    kind = StateType.COMPLETED if verdict in (Verdict.PASS, Verdict.SKIPPED) else StateType.FAILED
+    return VerdictState(type=kind, name=verdict.value, message=message, data=data)
 
 
 def _as_state(function: Callable[P, R]) -> Callable[P, State[Any]]:

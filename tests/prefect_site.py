@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -126,9 +125,20 @@ class PrefectSite:
 
     def children(self) -> list[int]:
         """Process ids of server, reports and worker."""
-        listed = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True)
-        return [int(pid) for pid in listed.stdout.split() if int(pid) != os.getpid()]
+        return _children(self.process.pid)
+
+    def wait_until_idle(self, timeout_s: float = 120.0) -> None:
+        """No process of a run is left: each has sent its last line by then."""
+        left = wait_for(
+            lambda: [pid for own in self.children() for pid in _children(own)], lambda pids: not pids, timeout_s
+        )
+        assert left == [], self.output
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
             self.lines.append(line)
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True, check=False)
+    return [int(child) for child in listed.stdout.split()]

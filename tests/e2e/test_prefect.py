@@ -79,6 +79,7 @@ def seen(site: PrefectSite) -> Seen:
     run = site.start("full-suite", {"load": str(SHORT_LOAD), "ports": "free"})
     assert site.wait_until(run, "Running", timeout_s=UNDER_LOAD_WITHIN_S).name == "Running"
     site.wait_until(run, timeout_s=ENDS_WITHIN_S)
+    site.wait_until_idle()
     with site.client() as client:
         ended = client.read_flow_run(run.id)
         of_run = {"parent_flow_run_id": {"any_": [run.id]}}
@@ -228,6 +229,7 @@ class TestRefusals:
         assert state.name == "ERROR"
         assert state.message is not None
         assert "unknown target 'nowhere'. Known: portal" in state.message
+        site.wait_until_idle()
         with site.client() as client:
             logs = client.read_logs(LogFilter.model_validate({"flow_run_id": {"any_": [run.id]}}))
         assert [row.message for row in logs if "Traceback" in row.message] == []

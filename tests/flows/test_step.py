@@ -7,10 +7,12 @@ import logging
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName
+from prefect.flow_engine import run_flow
 
 from core.checks import Check, passed_if
 from core.errors import SetupError, SuiteError
-from tasks.step import step
+from core.words import Verdict
+from tasks.step import step, verdict_state
 
 
 @step
@@ -66,3 +68,10 @@ class TestStep:
             wanted = TaskRunFilter(name=TaskRunFilterName(like_="a-failing-check"))
             runs = client.read_task_runs(task_run_filter=wanted)
         assert [(run.state.name, run.state.message) for run in runs if run.state] == [("FAIL", "k6 was killed")]
+
+
+class TestVerdictState:
+    @pytest.mark.parametrize("data", [SetupError("port 9090 is taken"), {"report": 1}], ids=["error", "report"])
+    def test_is_told_and_not_raised_where_prefect_asks_a_run_for_its_result(self, data: object) -> None:
+        """As the engine of a worker's process does; what it raised would stand in the run's log as a trace-back."""
+        assert run_flow(flow(lambda: verdict_state(Verdict.FAIL, "1 claim did not hold", data), name="told")) is data
