@@ -45,7 +45,7 @@ class RunState(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    request: Request = Field(description="without its faults: no name of one stands in a run directory")
+    request: Request = Field(description="without its faults and its consent: neither stands in a run directory")
     faults: int
     started: datetime
     flow_run: str | None
@@ -93,7 +93,7 @@ def take_over(run: Run, journal: Journal) -> None:
 
 def _state(run: Run) -> RunState:
     return RunState(
-        request=run.request.model_copy(update={"fault": ()}),
+        request=run.request.model_copy(update={"fault": (), "i_mean": None}),
         faults=len(run.request.fault),
         started=run.started,
         flow_run=run.flow_run,

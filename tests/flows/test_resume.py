@@ -76,11 +76,12 @@ class TestJournalOfARun:
         assert [row.id for row in report.scenarios] == ["b"]
         assert report.check("kafka-bot-rate").verdict is Verdict.NO_DATA  # asked for, though it never began
 
-    def test_holds_no_name_of_a_fault(self, tmp_path: Path) -> None:
-        run = a_run(tmp_path, Request(fault=("oversell",)))
+    def test_holds_no_name_of_a_fault_and_no_consent(self, tmp_path: Path) -> None:
+        run = a_run(tmp_path, Request(fault=("oversell",), i_mean="the-shop-itself"))
         run.keep()
         content = (run.directory.path / "journal.json").read_text()
         assert "oversell" not in content
+        assert "the-shop-itself" not in content
         assert RunState.model_validate(read_journal(run.directory.path).state).faults == 1
 
 
