@@ -34,6 +34,15 @@ class Request(BaseModel):
     i_mean: str | None = Field(
         default=None, description="the name of a production target, typed for this run: without it none takes load"
     )
+    generators: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="k6 processes that share each scenario (docs/scale.md); default: the load's",
+    )
+    dask: str | None = Field(
+        default=None, description="Dask scheduler whose workers run the generators; default: a temporary local one"
+    )
     gates: Path | None = Field(default=None, description="gate file (docs/gates.md); default: the target's own")
 
     lang: Language | None = Field(

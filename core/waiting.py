@@ -17,3 +17,16 @@ def wait_for(look: Callable[[], T], good: Callable[[T], bool], timeout_s: float,
         time.sleep(every_s)
         seen = look()
     return seen
+
+
+def every(seconds: float, action: Callable[[], object]) -> Callable[[], None]:
+    """`action`, called often, done again `seconds` after it was done; one that returns False is not done yet."""
+    due = time.monotonic()
+
+    def act() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due and action() is not False:
+            due = now + seconds
+
+    return act

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -53,10 +54,15 @@ def main(phase: Phase | None = None, argv: Sequence[str] | None = None) -> NoRet
 
 def parse(argv: Sequence[str], phase: Phase | None = None) -> Request:
     """The request that the arguments say; argparse's own exit (code 2) for what it does not know."""
-    given = vars(_parser(phase).parse_args(argv))
+    parser = _parser(phase)
+    given = vars(parser.parse_args(argv))
     if phase is not None:
         given["phase"] = [phase]
-    return Request(**given)
+    try:
+        return Request(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parser.error(f"argument --{str(first['loc'][0]).replace('_', '-')}: {first['msg']}, found {first['input']!r}")
 
 
 def main_doctor(argv: Sequence[str] | None = None) -> NoReturn:
@@ -173,4 +179,6 @@ def _parser(phase: Phase | None) -> argparse.ArgumentParser:
     parser.add_argument("--ports", choices=get_args(PortChoice), default="default", help=about["ports"])
     parser.add_argument("--lang", choices=get_args(Language), help=about["lang"])
     parser.add_argument("--resume", type=Path, metavar="RUN", help=_ABOUT["resume"])
+    parser.add_argument("--generators", type=int, metavar="N", help=_ABOUT["generators"])
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help=_ABOUT["dask"])
     return parser

@@ -71,6 +71,8 @@ def full_suite(
     i_mean: str | None = asked("i_mean"),
     lang: Language | None = asked("lang", names=get_args(Language)),
     resume: Path | None = asked("resume", files=True),
+    generators: int | None = asked("generators"),
+    dask: str | None = asked("dask"),
 ) -> State[Any]:
     """Put a load on the target and say, with evidence, whether platform, stack and suite are good."""
     request = Request(
@@ -87,6 +89,8 @@ def full_suite(
         i_mean=given_now(i_mean),
         lang=lang,
         resume=resume,
+        generators=generators,
+        dask=dask,
     )
     with ExitStack() as held:
         try:

@@ -9,6 +9,7 @@ import tasks.load as steps
 from core.words import Phase
 from flows.phase import phase_flow
 from tasks.doctor import look_before_load
+from tasks.generators import workers_ready
 from tasks.kafka_bot import bot_beside
 from tasks.report import series_kept
 from tasks.run import Run
@@ -26,7 +27,7 @@ def load(run: Run) -> None:
     if run.fixtures is None:
         steps.make_fixtures(run)
     switch_faults_on(run)
-    with steps.sampling(run), bot_beside(run), series_kept(run):
+    with steps.sampling(run), bot_beside(run), series_kept(run), workers_ready(run):
         for scenario in run.scenarios:
             steps.put_on_target(run, scenario)
     run.observe("k6-run", lambda: steps.k6_run(run))

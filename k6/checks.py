@@ -24,6 +24,8 @@ WRONG_ANSWERS_AT_MOST = 0.001
 """Share of answers whose body is not right: the bound that the design has for failed requests (section 4.3 A and B)."""
 SEAM_AT_MOST_S = 1.0
 """Without load, or with that of two segments, where one k6 takes over from another."""
+START_SPREAD_AT_MOST_S = 1.0
+"""Between the first and the last of several generators: beyond it they did not make one load together."""
 _PACED = ("a", "b", "d")
 """C and E start their whole crowd at once: hundreds of VUs ready in one moment wait for a processor on any machine.
 There it is the load, not a fault of the generator."""
@@ -58,6 +60,8 @@ def _thresholds_verdict(result: ScenarioResult, breached: list[str], empty: list
         return Verdict.ERROR, str(LoadError(**result.error))
     if breached:
         return Verdict.FAIL, f"breached: {'; '.join(breached)}"
+    if result.lost_generators:
+        return Verdict.NO_DATA, "; ".join(result.lost_generators)
     if result.error is not None:
         return Verdict.NO_DATA, result.error["what"]
     if empty or not total:
@@ -75,12 +79,14 @@ def k6_run_check(results: Sequence[ScenarioResult], series_present: Mapping[str,
     if not began:
         return check("k6-run", Verdict.NO_DATA, _none_began(could_not), could_not_begin=could_not)
     problems = _run_problems(began, series_present)
+    lost = [sentence for row in began for sentence in row.lost_generators]
     good = f"{len(began)} scenarios ended by themselves, their series are in Prometheus"
+    verdict = Verdict.FAIL if problems else Verdict.INVALID if lost else Verdict.PASS
     besides = [f"{len(could_not)} could not begin: {', '.join(could_not)}"] if could_not else []
     return check(
         "k6-run",
-        Verdict.FAIL if problems else Verdict.PASS,
-        "; ".join((problems or [good]) + besides),
+        verdict,
+        "; ".join((problems + lost or [good]) + besides),
         exit_codes={SCENARIOS[row.scenario]: row.exit_code for row in results},
         requests={SCENARIOS[row.scenario]: row.requests for row in results},
         series_present={row.scenario: series_present.get(row.scenario, False) for row in began},
@@ -97,7 +103,8 @@ def _none_began(could_not: list[str]) -> str:
 
 
 def _run_problems(began: Sequence[ScenarioResult], series_present: Mapping[str, bool]) -> list[str]:
-    ended_badly = [row.error["what"] for row in began if row.error is not None]
+    # where a generator was lost, the others were stopped because of it
+    ended_badly = [row.error["what"] for row in began if row.error is not None and not row.lost_generators]
     unseen = [SCENARIOS[row.scenario] for row in began if not series_present.get(row.scenario, False)]
     return ended_badly + ([_unseen(began, unseen)] if unseen else [])
 
@@ -113,10 +120,12 @@ def generator_valid_check(results: Sequence[ScenarioResult], slow: Mapping[str, 
     `slow`: scenario letter -> one sentence from the target's own histogram that says how slow it was; what such a
     scenario did not get is the target's doing, whatever k6's figures are.
     """
-    complete = [row for row in results if row.ended_by_itself]
+    complete = [row for row in results if row.ended_by_itself or row.lost_generators]
     if not complete:
         return check("generator-valid", Verdict.NO_DATA, "no scenario ran to its end")
     faults = {row.scenario: found for row in complete if (found := generator_faults(row))}
+    lost = {row.scenario for row in complete if row.lost_generators}
+    slow = {letter: sentence for letter, sentence in slow.items() if letter not in lost}
     invalid = [f"{SCENARIOS[letter]}: {'; '.join(found)}" for letter, found in faults.items() if letter not in slow]
     excused = [f"{SCENARIOS[letter]} did not: {slow[letter]}" for letter in faults if letter in slow]
     good = f"{len(complete) - len(faults)} scenarios got the load that was asked for"
@@ -131,8 +140,25 @@ def generator_valid_check(results: Sequence[ScenarioResult], slow: Mapping[str, 
 
 def generator_faults(result: ScenarioResult) -> list[str]:
     """What k6 itself, or the machine under it, did wrong; empty where too little load is the target's doing."""
-    found = _starved(result) + _gaps(result)
-    return found if found or all_vus_busy(result) else _shortfalls(result)
+    own = [*result.lost_generators, *_apart(result), *_starved_generators(result), *_gaps(result)]
+    return own if own or all_vus_busy(result) else _shortfalls(result)
+
+
+def _apart(result: ScenarioResult) -> list[str]:
+    """Generators that did not begin together."""
+    if not result.parts:
+        return []
+    begun = [part.started for part in result.parts]
+    spread_s = (max(begun) - min(begun)).total_seconds()
+    too_far = spread_s > START_SPREAD_AT_MOST_S
+    return [f"generator {begun.index(max(begun)) + 1} began {spread_s:.1f} s after the first"] if too_far else []
+
+
+def _starved_generators(result: ScenarioResult) -> list[str]:
+    """Each generator that did not get its processors, named where there are several."""
+    if not result.parts:
+        return _starved(result)
+    return [f"generator {n}: {found}" for n, part in enumerate(result.parts, 1) for found in _starved(part)]
 
 
 def _starved(result: ScenarioResult) -> list[str]:

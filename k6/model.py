@@ -148,6 +148,8 @@ class ScenarioResult(Frozen):
     web_dashboard: Path | None = Field(description="k6's own HTML report; None for runs too short for one")
     complaints: tuple[str, ...] = Field(description="distinct errors in k6's log, first ones first")
     error: dict[str, str] | None = Field(description="row for report.json's errors when k6 did not end by itself")
+    parts: tuple[ScenarioResult, ...] = Field(default=(), description="of each generator, where there are several")
+    lost_generators: tuple[str, ...] = Field(default=(), description="which did not come back, a sentence each")
 
     @property
     def window(self) -> tuple[datetime, datetime]:

@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
 from core.deadman import ends_with_us
 from core.errors import SetupError
 from core.rundir import utc_now
+from core.waiting import every
 from k6.command import Files, k6_arguments, k6_environment
 from k6.log_file import keep_log, noting_receipts
 from k6.machine import ProcessorWatch
@@ -46,6 +47,7 @@ OVERTIME_S = 60.0
 """A k6 that runs longer than setup, load and graceful stop may take, and this, hangs."""
 
 
+@runtime_checkable
 class Stop(Protocol):
     """What ends a run early: a threading.Event, or one that several processes share."""
 
@@ -114,7 +116,7 @@ def _run(
     name = scenario_name(request.scenario)
     log.info("%s: starting k6, load '%s', at most %.0f s", name, request.load.name, planned)
     with closing(ProgressReader(name, api, planned)) as reader:
-        report = _every(PROGRESS_EVERY_S, lambda: _report(reader, on_progress))
+        report = every(PROGRESS_EVERY_S, lambda: _report(reader, on_progress))
         started, began = utc_now(), time.monotonic()
         arguments = k6_arguments(request, files, api, paused=gate is not None)
         process = _start(arguments, k6_environment(request, files))
@@ -174,19 +176,6 @@ def _watch(process: subprocess.Popen[bytes], looks: Sequence[Callable[[], None]]
         if time.monotonic() - began > limit_s:
             return _interrupt(process, f"it hung: {limit_s:.0f} s is more than it may take")
     return ""
-
-
-def _every(seconds: float, action: Callable[[], bool]) -> Callable[[], None]:
-    """`action`, called often, done again `seconds` after it was done; False is not done yet."""
-    due = time.monotonic()
-
-    def act() -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due and action():
-            due = now + seconds
-
-    return act
 
 
 def _report(reader: ProgressReader, on_progress: Callable[[Progress], None]) -> bool:

@@ -80,6 +80,7 @@ class Load(Data):
         default=None,
         description="A, B and D run in k6 processes of about this length, one after the other; none: in one each",
     )
+    generators: int = Field(default=1, ge=1, le=64, description="k6 processes that share each scenario")
 
 
 def load_load(name: str) -> Load:

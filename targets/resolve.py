@@ -18,7 +18,7 @@ def resolve(request: Request, read_block: ReadBlock = read_later) -> tuple[Profi
 
     ConfigError when profile, load or scenario do not exist; TargetRefused when the target may not take load."""
     profile = load_profile(request.target, read_block)
-    load = load_load(request.load)
+    load = _load(request)
     require_consent(profile, request.i_mean)
     refuse_unless_allowed(profile)
     unknown = set(request.scenario) - set(profile.scenarios)
@@ -30,3 +30,17 @@ def resolve(request: Request, read_block: ReadBlock = read_later) -> tuple[Profi
     if request.fault and profile.dialect != FAULTY_DIALECT:
         raise ConfigError(f"target '{profile.name}' has no faults to switch on", cure="Only --target portal has them.")
     return profile, load
+
+
+def _load(request: Request) -> Load:
+    """The load with what the request says besides."""
+    load = load_load(request.load)
+    if request.generators is not None:
+        load = load.model_copy(update={"generators": request.generators})
+    if load.generators > 1 and load.segment_s is not None:
+        raise ConfigError(
+            f"load '{load.name}' is cut into segments of {load.segment_s:.0f} s, which one generator puts",
+            where="generators",
+            cure="Leave --generators out, or segment_s in the load.",
+        )
+    return load

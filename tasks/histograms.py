@@ -6,7 +6,6 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from functools import cache, cached_property
 
 from core.checks import SCENARIOS
@@ -14,6 +13,7 @@ from core.errors import SuiteError
 from core.words import Verdict
 from k6.merge import LATENCY
 from k6.model import ScenarioResult
+from report.collect import LAST_SAMPLES_S, PUSHED_WITHIN
 from report.native import Bucket, bounds, compared, merged
 from report.prometheus import HistogramLine, Prometheus, Window
 
@@ -21,12 +21,6 @@ log = logging.getLogger("suite")
 
 COMPLETE = 0.01
 """Share of what k6 counted that Prometheus may miss, before nothing is told of the rest."""
-LAST_PUSH_S = 1.5
-"""What the last part's k6 pushes at its very end is marked stale at once, and no query sees it."""
-LAST_S, LAST_STEP_S = 6.0, 0.5
-"""A part's series are gone with its end, so the last look that finds them is shortly before."""
-LOOK_BACK_S = 240.0
-"""k6 pushes only what has changed; Prometheus shows a series for five minutes after."""
 _METRIC = re.compile(r"(?P<name>\w+)(\{(?P<tags>.*)\})?")
 _PERCENTILE = re.compile(r"p\((?P<percent>[\d.]+)\)\s*(?P<comparison><=?)\s*(?P<bound_ms>[\d.]+)")
 Labels = frozenset[tuple[str, str]]
@@ -61,7 +55,7 @@ class MergedHistograms:
         """Whether Prometheus has what k6 has counted: a percentile of half the requests is none."""
         counted = sum(next((row.samples for row in p.thresholds if row.metric == LATENCY), 0) for p in self._parts)
         kept = sum(bucket.count for bucket in self._histogram(LATENCY))
-        if abs(kept - counted) <= COMPLETE * counted + LAST_PUSH_S * self._parts[-1].rate_per_s:
+        if abs(kept - counted) <= COMPLETE * counted:
             return True
         log.warning("Prometheus has %.0f of %d latencies of k6: no percentile is told of them", kept, counted)
         return False
@@ -86,11 +80,10 @@ class MergedHistograms:
         return {labels: buckets for labels, (_, buckets) in newest.items()}
 
     def _lines(self, promql: str) -> Iterator[HistogramLine]:
+        """What stood at the end of each part, and the series that had ended before that."""
         for part in self._parts:
-            last = part.ended - timedelta(seconds=LAST_S)
-            yield from self._prometheus.query_histograms(promql, Window(last, part.ended), LAST_STEP_S)
-            if part.started < last:
-                yield from self._prometheus.query_histograms(promql, Window(part.started, last), LOOK_BACK_S)
+            yield from self._prometheus.last_histograms(promql, part.ended + PUSHED_WITHIN, LAST_SAMPLES_S)
+            yield from self._prometheus.query_histograms(promql, Window(part.started, part.ended), LAST_SAMPLES_S)
 
 
 def _at(line: HistogramLine, at_ms: int) -> list[Bucket]:

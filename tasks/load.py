@@ -35,6 +35,7 @@ from targets.adapter import adapter_for
 from tasks.books import NO_CACHE, origin_loads, topic_ends
 from tasks.brake import limited, room_watched
 from tasks.clean import list_made
+from tasks.generators import put_by_several
 from tasks.histograms import MergedHistograms
 from tasks.progress import progress_shown
 from tasks.report import slow_by_its_own_account
@@ -168,7 +169,9 @@ def run_scenario(run: Run, scenario: str) -> ScenarioResult:
 
 
 def _put(run: Run, request: ScenarioRequest, show: Callable[[Progress], None]) -> ScenarioResult:
-    """In one k6, or in segments where the load is cut."""
+    """In one k6, in segments where the load is cut, or shared by several generators."""
+    if run.load.generators > 1:
+        return put_by_several(run, request, show)
     if len(loads_of(request.scenario, request.load)) == 1:
         return run_k6(request, show, run.stop)
     segmented = run_segments(request, show, run.stop)

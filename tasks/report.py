@@ -203,6 +203,7 @@ def facts_of(run: Run) -> RunFacts:
         versions=versions,
         key=_key(run, versions),
         steady=_steady(run, scenarios),
+        generators=run.load.generators,
         interrupted=128 + run.stopped_by if run.stopped_by else None,
     )
 

@@ -88,12 +88,17 @@ class Run:
         self.load_users: tuple[LoadUser, ...] = ()  # C's, in the order of its iterations
         self.probes: TraceProbes | None = None
         self.scenario_results: dict[str, ScenarioResult] = {}
+        self.dask = ""  # address of the scheduler, where several generators share each scenario
         self.topic_ends: Mapping[str, int] = {}  # before the load
         self.origin_loads_before: float | None = None
         self.samples: Samples | None = None
         self.bot: BotResult | None = None
         self.collected: Collected | None = None
         self.ledger: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A run stays in its process: what Prefect sends of a task's parameters to a cluster's workers is empty."""
+        return {}
 
     @property
     def run_id(self) -> str:

@@ -34,6 +34,17 @@ class TestParse:
     def test_a_phase_module_runs_that_phase_alone(self) -> None:
         assert parse([], Phase.TRACING).phases == (Phase.TRACING,)
 
+    @pytest.mark.parametrize("number", ["0", "65"])
+    def test_a_number_of_generators_out_of_bounds_is_named_with_the_bound(
+        self, number: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as exited:
+            parse(["--generators", number])
+        assert exited.value.code == 2
+        assert f"argument --generators: Input should be {'greater' if number == '0' else 'less'} than or equal to" in (
+            capsys.readouterr().err
+        )
+
     def test_an_unknown_scenario_lists_the_known_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exited:
             parse(["--scenario", "z"])

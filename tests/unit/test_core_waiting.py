@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
-from core.waiting import wait_for
+from core.waiting import every, wait_for
 
 
 class TestWaitFor:
@@ -27,3 +27,24 @@ class TestWaitFor:
     def test_looks_once_when_there_is_no_time(self) -> None:
         looks = itertools.count(1)
         assert wait_for(lambda: next(looks), lambda seen: False, timeout_s=0) == 1
+
+
+class TestEvery:
+    def test_does_it_at_once_and_then_not_before_its_time(self) -> None:
+        done: list[int] = []
+        act = every(60, lambda: done.append(1))
+        act()
+        act()
+        assert done == [1]
+
+    def test_tries_again_at_once_what_was_not_done(self) -> None:
+        tried: list[int] = []
+
+        def not_done() -> bool:
+            tried.append(1)
+            return False
+
+        act = every(60, not_done)
+        act()
+        act()
+        assert tried == [1, 1]

@@ -200,3 +200,41 @@ class TestGenerator:
     def test_has_no_data_when_nothing_ran_to_its_end(self) -> None:
         broken = result(error=FAILURE, ended_by_itself=False, exit_code=107)
         assert generator_valid_check([broken]).verdict is Verdict.NO_DATA
+
+
+class TestSeveralGenerators:
+    """One scenario shared by two k6."""
+
+    def of_two(self, second: ScenarioResult, **changes: Any) -> ScenarioResult:
+        return result(**{"parts": (result(), second), **changes})
+
+    def test_that_each_kept_up_are_valid(self) -> None:
+        assert generator_valid_check([self.of_two(result())]).verdict is Verdict.PASS
+
+    def test_are_named_where_one_waited_for_a_processor(self) -> None:
+        check = generator_valid_check([self.of_two(result(figures={"run_delay_ratio": 0.2}))])
+        assert check.verdict is Verdict.INVALID
+        assert check.observed == "b-blog-read: generator 2: k6 waited 20% of the time for a processor"
+
+    @pytest.mark.parametrize(("apart_s", "verdict"), [(0.9, Verdict.PASS), (1.1, Verdict.INVALID)])
+    def test_have_to_begin_within_a_second(self, apart_s: float, verdict: Verdict) -> None:
+        late = result(started=BEGAN + timedelta(seconds=apart_s))
+        check = generator_valid_check([self.of_two(late)])
+        assert check.verdict is verdict
+        assert ("generator 2 began 1.1 s after the first" in check.observed) is (verdict is Verdict.INVALID)
+
+    def test_of_which_one_was_lost_make_no_claim_and_are_no_fault_of_the_target(self) -> None:
+        stopped = {**FAILURE, "what": "k6 did not end by itself, the run was stopped"}
+        lost = result(
+            parts=(result(),),
+            ended_by_itself=False,
+            error=stopped,
+            lost_generators=("generator 2: its worker is gone",),
+        )
+        valid = generator_valid_check([lost], {"b": "the blog itself measured p95 900 ms"})
+        assert valid.verdict is Verdict.INVALID
+        assert valid.observed == "b-blog-read: generator 2: its worker is gone"
+        assert thresholds_check(lost).verdict is Verdict.NO_DATA
+        run = k6_run_check([lost], {"b": True})
+        assert run.verdict is Verdict.INVALID
+        assert run.observed == "generator 2: its worker is gone"
