@@ -28,6 +28,7 @@ ADVICE: Mapping[str, str] = {
     "kafka-bot-rate": "Look at the broker's latency and at the bot's processor: one of both could not keep up.",
     "kafka-bot-accounting": "Look at the broker's log around the first lost message; acks and retries decide here.",
     "kafka-lag-drains": "Look at the consumer: slower than its topic, or stopped; its log and its processor tell.",
+    "soak-trends": "Find what is kept and never given back: compare its growth with the requests and with a heap dump.",
     "stack-alive": "Read the dead service's log from its end, and the machine's memory at that moment.",
     "teardown-clean": "End what is named by hand, then `make stack-reset`.",
 }

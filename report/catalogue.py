@@ -65,6 +65,7 @@ def catalogue(profile: Profile, run_id: str, scrape_interval_s: float = 5) -> tu
         *_k6(run_id),
         *_services(profile, window),
         *_processes(profile, window),
+        *_jvm(profile),
         *_pools(profile),
         *_mysql(window),
         *_redis(window),
@@ -189,6 +190,36 @@ def _processes(profile: Profile, window: str) -> Iterator[SeriesSpec]:
     )
 
 
+def _jvm(profile: Profile) -> Iterator[SeriesSpec]:
+    """Of services on a JVM; pools without a limit of their own (-1) are left out on both sides."""
+    service, heap = profile.metrics.service_label, f'{service_selector(profile)}, area="heap"'
+    bounded = f"jvm_memory_max_bytes{{{heap}}} > 0"
+    yield SeriesSpec(
+        "heap_used",
+        "jvm",
+        "Heap in use",
+        "bytes",
+        "Heap in use of each service's JVM.",
+        f"sum by ({service}) (jvm_memory_used_bytes{{{heap}}} and {bounded})",
+    )
+    yield SeriesSpec(
+        "heap_max",
+        "jvm",
+        "Heap at most",
+        "bytes",
+        "Limit of each service's heap.",
+        f"sum by ({service}) ({bounded})",
+    )
+    yield SeriesSpec(
+        "gc_pause_max",
+        "jvm",
+        "Longest pause of the garbage collector",
+        "s",
+        "Longest pause of each service's garbage collector in the last minutes, as Micrometer keeps it.",
+        f"max by ({service}) (jvm_gc_pause_seconds_max{{{service_selector(profile)}}})",
+    )
+
+
 def _pools(profile: Profile) -> Iterator[SeriesSpec]:
     kept, chosen = f"{profile.metrics.service_label}, pool", service_selector(profile)
     for state, title, meaning in (
@@ -266,6 +297,14 @@ def _redis(window: str) -> Iterator[SeriesSpec]:
         "bytes",
         "Memory that Redis allocated for data.",
         "sum(redis_memory_used_bytes)",
+    )
+    yield SeriesSpec(
+        "redis_memory_max",
+        "redis",
+        "Memory that Redis may use",
+        "bytes",
+        "Redis' own limit on its data; 0 is none.",
+        "sum(redis_memory_max_bytes)",
     )
     yield SeriesSpec("redis_clients", "redis", "Clients", "count", "Connected clients.", "sum(redis_connected_clients)")
 

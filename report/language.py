@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -22,7 +21,8 @@ from core.request import Language
 FOLDER = Path(__file__).parent / "languages"
 ENGLISH: Language = "en"
 _PLACE = re.compile(r"{(\w+)}")
-_SENTENCE_ENDS = re.compile(r"(?<=[.:]) |; ")
+_ENDS = (re.compile("; "), re.compile(r"(?<=\.) "), re.compile("(?<=:) "))
+"""Where a text is taken apart, the strongest first."""
 _LISTED = ", "
 _NUMBER, _WORD = r"[-+\d.,]+?(?: ?%)?", r"\S+?"
 _NARROW = {
@@ -31,7 +31,7 @@ _NARROW = {
     **dict.fromkeys(("file", "id", "index", "job", "log", "url"), _WORD),
 }
 """What fits a place of this name."""
-_ANYTHING = r"(?:(?!\. ).)+?"
+_ANYTHING = r"(?:(?![.;] ).)+?"
 """What fits any other place: all but the end of a sentence."""
 _WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
 
@@ -71,11 +71,10 @@ class Words:
 
     def _in_parts(self, text: str) -> str:
         """Sentence by sentence; a list of items only where all of them are known or are no sentences."""
-        ends = [*_SENTENCE_ENDS.finditer(text)]
-        if ends:
-            borders = [0, *(border for end in ends for border in end.span()), len(text)]
-            parts = [text[first:last] for first, last in pairwise(borders)]
-            return "".join(self.say(part) if index % 2 == 0 else part for index, part in enumerate(parts))
+        for end in _ENDS:
+            parts = end.split(text)
+            if len(parts) > 1:
+                return (" " if end is not _ENDS[0] else "; ").join(self.say(part) for part in parts)
         items = text.split(_LISTED)
         said = [self._whole(item) or ("" if _WORDS.search(item) else item) for item in items]
         return _LISTED.join(said) if len(items) > 1 and all(said) else text

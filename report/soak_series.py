@@ -1,4 +1,4 @@
-"""Series that only a trend needs: when each process started, how long the stores run, disks and limits."""
+"""Series that only a trend needs: when each process started, how long the stores run, and disks."""
 
 from __future__ import annotations
 
@@ -47,14 +47,6 @@ def soak_series(profile: Profile) -> tuple[SeriesSpec, ...]:
             "s",
             "Seconds since Redis started; a fall is a restart.",
             "min(redis_uptime_in_seconds)",
-        ),
-        SeriesSpec(
-            "redis_memory_max",
-            "soak",
-            "Memory that Redis may use",
-            "bytes",
-            "Redis' own limit on its data; 0 is none.",
-            "sum(redis_memory_max_bytes)",
         ),
         SeriesSpec(
             "disk_used",

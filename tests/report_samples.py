@@ -264,7 +264,7 @@ _PANEL_SCALES = {
 _SHAPES = {"1/s": 120.0, "s": 0.04, "ratio": 0.2, "bytes": 180e6, "records": 40.0, "count": 8.0}
 
 
-_SMALL = {"pool_active": 0.4, "redis_misses": 0.02}
+_SMALL = {"pool_active": 0.4, "redis_misses": 0.02, "heap_used": 0.4, "redis_memory": 0.4}
 """What is a small part of its counterpart on a good night."""
 
 
@@ -283,7 +283,7 @@ def _made_up(spec: SeriesSpec) -> list[Line]:
 
 
 def _labels(spec: SeriesSpec) -> list[dict[str, str]]:
-    if spec.group == "services" or spec.id in ("process_cpu", "service_memory"):
+    if spec.group in ("services", "jvm") or spec.id in ("process_cpu", "service_memory"):
         return [{"application": service} for service in SERVICES]
     if spec.group == "pools":
         return [{"application": "shopping-service", "pool": "HikariPool-1"}]

@@ -19,6 +19,7 @@ from report.gate_file import FOLDER, KEPT_AS, Gate, GateFile, defined_at, file_o
 from report.reductions import Reduction
 from report.units import UNITS
 from report.windows import WindowName
+from targets.model import FOLDER as TARGETS
 from targets.model import Profile, load_profile
 from tasks.opening import open_run
 from tests.report_samples import RUN_ID
@@ -38,7 +39,8 @@ gates:
     severity: fail
     absent: no_data
 """
-COMMITTED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+COMMITTED = sorted(path.stem for path in FOLDER.glob("*.yaml") if (TARGETS / path.name).is_file())
+"""Those of a target; the others are there to be copied."""
 
 
 def read(folder: Path, text: str) -> GateFile:

@@ -66,6 +66,7 @@ WITHIN = frozenset(
         "too few samples7 in the window",
         "7in the histogram of 7 generators 7",
         "7 did not hold.",
+        "7: 7 grows by 7 an hour, used up in 7 h7",
         "7 not asked for",
         "no answer on the way: 7. 7",
         "Of 7 traces under high load, a request spent 7",

@@ -208,6 +208,7 @@ class TestPage:
         assert {row.id: row.measures for row in durations} == {
             "k6_latency_p95": "latency",
             **{f"service_latency_p{percent}": "service time" for percent in (50, 95, 99)},
+            "gc_pause_max": "",
         }
         plots = [figure for section in SECTIONS for figure in series_figures(found, section)]
         write_panels(tmp_path)

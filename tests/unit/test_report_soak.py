@@ -13,7 +13,7 @@ import pytest
 from core.checks import Check
 from core.words import Verdict
 from report.build import build
-from report.catalogue import metric_names
+from report.catalogue import catalogue, metric_names
 from report.interruptions import gaps, longest_part, new_starts, resets
 from report.model import SeriesRow, SoakRow
 from report.prometheus import Line, Window
@@ -343,7 +343,7 @@ class TestSeries:
         specs = {spec.id: spec for spec in soak_series(load_profile("portal"))}
         assert all(metric_names(spec.promql) for spec in specs.values())
         wanted = {name for watched in WATCHED for name in (watched.limit, watched.uptime) if name}
-        known = {*specs, "mysql_connections_max", "pool_max"}
+        known = {*specs, *(spec.id for spec in catalogue(load_profile("portal"), "run"))}
         assert wanted <= known
         assert "process_start" in specs
 
