@@ -96,8 +96,12 @@ def facts(report: Report) -> tuple[Fact, Fact, Fact]:
 
 
 def next_steps(report: Report) -> list[Step]:
-    """What to do next, the worst first; what is only blocked by something else is not named."""
+    """What to do next, the worst first; what saturated comes before what that made miss its objective.
+
+    What is only blocked by something else is not named.
+    """
     steps = [Step(Verdict.ERROR, row.where or "run", f"{row.what}. {row.cure}".strip()) for row in report.errors]
+    steps += _limit_steps(report)
     steps += [
         Step(check.verdict, check.id, check.observed, _look_at(check), advice_for(check.id))
         for verdict in _RANK
@@ -105,7 +109,7 @@ def next_steps(report: Report) -> list[Step]:
         if check.verdict is verdict and not check.observed.startswith(_BLOCKED)
     ]
     steps += _gate_steps([gate for gate in report.gates if gate.verdict in _RANK and not gate.id.startswith("k6-")])
-    steps += [*_limit_steps(report), *_worse_steps(report), *_growing_steps(report)]
+    steps += [*_worse_steps(report), *_growing_steps(report)]
     return steps or [_when_all_is_well(report)]
 
 

@@ -204,7 +204,7 @@ class TestBeforeAnyLoad:
         file = tmp_path / "mine.yaml"
         file.write_text(changed("unit: records", "unit: ms"), encoding="utf-8")
         command = [sys.executable, "-m", "flows.full_suite", "--gates", str(file), "--run-dir", str(tmp_path / "runs")]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
         assert answer.returncode == 2
         assert f"{file}:9" in answer.stderr
         assert "Traceback" not in answer.stderr

@@ -20,7 +20,7 @@ from report.figures import series_figures
 from report.html import DASHBOARD_TITLES, SECTIONS, render_html
 from report.junit import render_junit
 from report.markdown import render_markdown
-from report.model import ErrorRow, Report, read_report
+from report.model import Bottleneck, ErrorRow, Report, read_report
 from report.panel_figures import panel_figures
 from report.panels import read_panels
 from report.render import RENDERERS, main, render_all
@@ -71,6 +71,16 @@ class TestSummary:
     def test_says_where_to_look_for_each_check_that_did_not_pass(self) -> None:
         assert set(ADVICE) == set(CHECKS)
         assert all(step.advice for step in next_steps(bad()) if step.title in CHECKS)
+
+    def test_names_what_saturated_before_what_that_made_miss(self) -> None:
+        found = Bottleneck(
+            component="MySQL", confidence=0.9, evidence="it was waited for", advice="Look at its slow log"
+        )
+        steps = next_steps(bad().model_copy(update={"bottleneck": found}))
+        assert [(step.verdict, step.title) for step in steps][1] == ("limit", "MySQL")
+        assert (steps[1].text, steps[1].advice) == (found.evidence, found.advice)
+        none = found.model_copy(update={"component": "none"})
+        assert "limit" not in [step.verdict for step in next_steps(bad().model_copy(update={"bottleneck": none}))]
 
     def test_names_what_became_worse_and_since_when(self) -> None:
         report = compared(good())
