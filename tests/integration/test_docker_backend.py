@@ -230,7 +230,9 @@ class TestJoiningAPlatform:
             assert backend.started_by_us() == {EXPORTER}
             assert not backend.prometheus_is_ours
             assert asked(backend, "status/flags")["enable-feature"] == "native-histograms"
-            assert eventually(lambda: jobs(backend) == {"prometheus", "redis-exporter", "kafka-bot"}), jobs(backend)
+            assert eventually(lambda: jobs(backend) == {"prometheus", "cadvisor", "redis-exporter", "kafka-bot"}), jobs(
+                backend
+            )
         after = Engine().containers("somebodys")
         assert set(after) == {"cache", "prometheus"}
         assert after["cache"].id == before["cache"].id
