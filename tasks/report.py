@@ -227,7 +227,9 @@ def _key(run: Run, versions: Mapping[str, str]) -> RunKey:
 
 
 def _steady(run: Run, scenarios: Sequence[ScenarioRow]) -> tuple[SteadyWindow, ...]:
-    of_bot = bot_window(run.load.bot, run.bot.started, run.bot.ended) if run.bot else ()
+    """The bot's own too, unless it sent beside k6: then the scenarios' are the steady parts, and its are not."""
+    alone = run.bot if not run.load.bot_beside else None
+    of_bot = bot_window(run.load.bot, alone.started, alone.ended) if alone else ()
     return (*steady_windows(run.load, scenarios), *of_bot)
 
 
