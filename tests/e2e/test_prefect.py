@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -44,6 +45,8 @@ DEPLOYMENTS = [
 ]
 ARRIVES_WITHIN_S = 180.0
 """A mail is a flow run of its own: a worker looks for one every ten seconds and starts a process for it."""
+SCHEDULED_WITHIN_S = 150.0
+"""Prefect's scheduler looks every minute."""
 UNDER_LOAD_WITHIN_S, ENDS_WITHIN_S = 300.0, 900.0
 NEVER = datetime.max.replace(tzinfo=UTC)
 BROWSER = next(filter(None, map(shutil.which, CHROMIUM)), None)
@@ -134,6 +137,19 @@ class TestSite:
         with site.client() as client:
             assert sorted(row.name for row in client.read_deployments()) == sorted(DEPLOYMENTS)
             assert client.read_work_pool("perf-suite").status == "READY"
+
+    def test_has_the_next_nights_scheduled_at_two_in_korea(self, site: PrefectSite) -> None:
+        """With SQLAlchemy 2.1 Prefect 3.8.8 schedules nothing, and only the server's log says so (requirements.in)."""
+        scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}, "tags": {"all_": ["nightly"]}}
+        with site.client() as client:
+            nights = wait_for(
+                lambda: client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(scheduled)),
+                lambda runs: len(runs) >= 3,
+                SCHEDULED_WITHIN_S,
+            )
+        starts = [night.expected_start_time.astimezone(ZoneInfo("Asia/Seoul")) for night in nights]
+        assert len(starts) >= 3
+        assert {(start.hour, start.minute) for start in starts} == {(2, 0)}
 
     def test_started_again_says_where_it_is(self, site: PrefectSite) -> None:
         again = subprocess.run(
