@@ -57,8 +57,8 @@ class TestRefusals:
         ("arguments", "said"),
         [
             (["--target", "nowhere"], "unknown target 'nowhere'. Known: portal, portal-design, portal-universe"),
-            (["--fault", "gremlins"], "unknown fault 'gremlins'; Known: consumer-drops, "),
-            (["--fault", "memory-leak=much"], "'much' is no strength of a fault; Say a number."),
+            (["--fault", "gremlins"], "invalid choice: 'gremlins' (choose from 'oversell', "),
+            (["--fault", "memory-leak=much"], "'much' is no strength of a fault: say a number"),
             (["--fault", "oversell", "--target", "portal-universe"], "'portal-universe' has no faults to switch on"),
             (["--load", "huge"], "unknown load 'huge'. Known: design, smoke, soak"),
         ],
