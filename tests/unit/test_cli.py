@@ -57,7 +57,7 @@ class TestRefusals:
         ("arguments", "said"),
         [
             (["--target", "nowhere"], "unknown target 'nowhere'. Known: portal, portal-design, portal-universe"),
-            (["--fault", "gremlins"], "invalid choice: 'gremlins' (choose from 'oversell', "),
+            (["--fault", "gremlins"], "invalid choice: 'gremlins' (choose from 'trace-loss', "),
             (["--fault", "memory-leak=much"], "'much' is no strength of a fault: say a number"),
             (["--fault", "oversell", "--target", "portal-universe"], "'portal-universe' has no faults to switch on"),
             (["--load", "huge"], "unknown load 'huge'. Known: design, smoke, soak"),
