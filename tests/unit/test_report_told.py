@@ -115,7 +115,11 @@ class TestMessage:
         (message,), _ = news_of(seen, Told(), LINK)
         lines = message.text.splitlines()
         assert lines[0].endswith("did not hold.")
-        assert [line.partition(":")[0] for line in lines[1:4]] == ["Load", "Correctness under load", "Against earlier runs"]
+        assert [line.partition(":")[0] for line in lines[1:4]] == [
+            "Load",
+            "Correctness under load",
+            "Against earlier runs",
+        ]
         assert lines[4] == "First: ledger-coupons: 103 rows for a stock of 100"
         assert lines[5] == f"Report: {LINK}"
 
