@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.checks import VERIFICATION_PLAN
 from core.settings import Settings
 from infra.docker.engine import Engine
 from infra.docker.variables import project_name, state_folder
@@ -12,17 +13,6 @@ from tests.standins.engine import TestEngine
 from tests.standins.session import docker_engine
 
 __all__ = ["docker_engine"]
-
-VERIFICATION_PLAN = (
-    "exporter-metrics",
-    "prometheus-targets",
-    "zipkin-es-index",
-    "k6-run",
-    "k6-panels",
-    "kafka-bot-rate",
-    "dashboard-live",
-)
-"""The seven rows of the design's section 10."""
 
 
 class TestSmokeOnDocker:
