@@ -183,7 +183,7 @@ def k6_run(programs: dict[ProgramId, Installed], tmp_path_factory: pytest.TempPa
         with ThreadPoolExecutor() as pool:
             running = [pool.submit(run_k6, programs[ProgramId.K6], folder, target, url, name) for name in GENERATORS]
         window = Window(began, datetime.now(UTC))
-        found = collect(url, window, 1, specs, RUN_ID, folder)
+        found = collect(url, window, 1, specs, RUN_ID, folder, ends=[window.ended])
     assert [row.state for row in found.rows] == ["data"] * 5, [row.note for row in found.rows]
     return K6Run(load_collected(folder), [each.result() for each in running])
 
