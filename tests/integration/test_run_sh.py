@@ -84,7 +84,7 @@ class TestArguments:
         assert noted.plan["scenario"] == "a-shopping-flow"
         assert noted.plan["routes"]["login"]["base_url"] == "http://127.0.0.1:8080"
         assert noted.plan["load"]["vus"] == 10  # smoke
-        assert noted.environment["K6_PROMETHEUS_RW_SERVER_URL"] == "http://localhost:9090/api/v1/write"
+        assert noted.environment["K6_PROMETHEUS_RW_SERVER_URL"] == "http://127.0.0.1:9090/api/v1/write"  # pinned
 
     @pytest.mark.parametrize("target", ["local", "docker", "portal"])
     def test_the_designs_names_of_the_target_are_known(self, recorder: Recorder, target: str) -> None:
