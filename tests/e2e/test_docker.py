@@ -10,9 +10,6 @@ from infra.docker.engine import Engine
 from infra.docker.variables import project_name, state_folder
 from tests.proof.suite_process import SuiteProcess
 from tests.standins.engine import TestEngine
-from tests.standins.session import docker_engine
-
-__all__ = ["docker_engine"]
 
 
 class TestSmokeOnDocker:

@@ -9,9 +9,6 @@ import pytest
 
 from core.ports import PORTAL, STORES, ServiceId
 from infra.embedded.catalogue import open_backend
-from tests.standins.session import docker_engine
-
-__all__ = ["docker_engine", "portal_urls"]
 
 
 @dataclass(frozen=True)

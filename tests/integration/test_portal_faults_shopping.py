@@ -345,4 +345,5 @@ class TestOrderBooks:
             "total": order["totalAmount"],
             "wrong_totals": 0,
             "order_numbers": [order["orderNumber"]],
+            "carts": 1,
         }
