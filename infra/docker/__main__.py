@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
-from core.errors import ConfigError, SuiteError
+from core.errors import ConfigError
 from core.ports import ServiceId
 from core.settings import Settings
-from core.words import EXIT_CODES, EXIT_SIGINT, Verdict
+from infra.by_hand import carry_out
 from infra.docker.catalogue import open_backend
 from infra.docker.engine import Engine
 from infra.docker.joined import join, named_files, named_services
@@ -27,23 +25,10 @@ console = Console()
 
 
 def main() -> int:
-    """Run one command; errors become text and an exit code here and nowhere else."""
+    """Run one command."""
     arguments = _parser().parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     command: Callable[[argparse.Namespace, Settings], None] = arguments.command
-    try:
-        command(arguments, Settings())
-    except SuiteError as error:
-        console.print(f"[red]error:[/red] {error.what}", highlight=False)
-        console.print(f"where: {error.where}\ncure:  {error.cure}", highlight=False, markup=False)
-        return EXIT_CODES[Verdict.ERROR]
-    except KeyboardInterrupt:
-        console.print("interrupted: what this command had started is stopped")
-        return EXIT_SIGINT
-    return 0
+    return carry_out(lambda: command(arguments, Settings()), console)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,13 +12,12 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
-from core.errors import SetupError, SuiteError
+from core.errors import SetupError
 from core.ports import ServiceId
 from core.settings import Settings
-from core.words import EXIT_CODES, EXIT_SIGINT, Verdict
+from infra.by_hand import carry_out
 from infra.embedded.catalogue import EmbeddedCatalogue, open_backend
 from infra.embedded.lease import SupervisorClient
 from infra.embedded.statedir import StateDir
@@ -29,23 +27,10 @@ MIB = 2**20
 
 
 def main() -> int:
-    """Run one command; errors become text and an exit code here and nowhere else."""
+    """Run one command."""
     arguments = _parser().parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     command: Callable[[StateDir, argparse.Namespace], None] = arguments.command
-    try:
-        command(StateDir(Settings().state_dir), arguments)
-    except SuiteError as error:
-        console.print(f"[red]error:[/red] {error.what}", highlight=False)
-        console.print(f"where: {error.where}\ncure:  {error.cure}", highlight=False, markup=False)
-        return EXIT_CODES[Verdict.ERROR]
-    except KeyboardInterrupt:
-        console.print("interrupted: what this command had started is stopped")
-        return EXIT_SIGINT
-    return 0
+    return carry_out(lambda: command(StateDir(Settings().state_dir), arguments), console)
 
 
 def _parser() -> argparse.ArgumentParser:
