@@ -158,7 +158,10 @@ class Tracer:
         if not self._url:
             return
         timeout = aiohttp.ClientTimeout(total=POST_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        # Each connection asks for Zipkin's address itself. A shared question from before Zipkin was there hangs until
+        # the container's resolver gives it up (5 s and more), and the first spans after Zipkin's start with it.
+        own_lookups = aiohttp.TCPConnector(use_dns_cache=False)
+        async with aiohttp.ClientSession(connector=own_lookups, timeout=timeout) as session:
             try:
                 while True:
                     await asyncio.sleep(FLUSH_INTERVAL_S)

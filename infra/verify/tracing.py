@@ -168,7 +168,7 @@ def _problems(
     if not spans:
         yield f"its trace did not come back from Zipkin, which answered {answered} at last"
     elif not _complete(spans):
-        yield "its trace holds spans of one service only"
+        yield f"its trace holds spans of {spans[0].get('localEndpoint', {}).get('serviceName', '?')} only"
     if indices is not None and not indices.get(_index_name()):
         yield f"{_index_name()} is not in Elasticsearch, or empty"
 

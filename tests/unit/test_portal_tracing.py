@@ -1,10 +1,15 @@
 """B3 headers as they come in, and the spans that come of them."""
 
 import asyncio
+import socket
+import threading
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from infra.portal import tracing
 from infra.portal.faults import GATEWAY_FAULTS, TRACE_LOSS, Faults
 from infra.portal.metrics import Meters
 from infra.portal.tracing import QUEUE_SPANS, Incoming, Tracer, client_span, extract
@@ -117,6 +122,42 @@ class TestReporter:
                 await asyncio.sleep(0.01)
         running.cancel()
         assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)
+
+    async def test_does_not_wait_for_a_question_for_its_address_that_was_asked_before_zipkin_was_there(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, given_up = [], threading.Event()
+
+        def look_up(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+            asked.append(host)
+            if len(asked) == 1:  # as a container's resolver that forwards a name nobody has to a server nobody answers
+                given_up.wait(10)
+                raise socket.gaierror(socket.EAI_NONAME, "nobody has this name")
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+        async def taken(_: web.Request) -> web.Response:
+            return web.Response(status=202)
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(tracing, "POST_TIMEOUT_S", 0.3)
+        zipkin = web.Application()
+        zipkin.router.add_post("/api/v2/spans", taken)
+        async with TestServer(zipkin, host="127.0.0.1") as server:
+            port = server.port
+            own = tracer(sampling=1, url="http://zipkin.test:9411")
+            running = asyncio.create_task(own.run())
+            try:
+                async with asyncio.timeout(5):
+                    for counter in (own._dropped, own._sent):  # the first span is lost, the second arrives
+                        with own.server_span({}, "get /posts"):
+                            pass
+                        while not counter._value.get():
+                            await asyncio.sleep(0.01)
+            finally:
+                given_up.set()
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        assert (own._dropped._value.get(), own._sent._value.get()) == (1, 1)
 
     def test_that_loses_traces_keeps_one_span_a_flush_and_counts_the_others(self) -> None:
         faults = Faults(GATEWAY_FAULTS)
