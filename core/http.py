@@ -7,6 +7,7 @@ in between leads nowhere else. Certificates are verified, against SUITE_CA_FILE 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import ssl
 from pathlib import Path
 
@@ -43,11 +44,17 @@ class _Guarded(httpx.BaseTransport):
 
 
 def _to(address: str, request: httpx.Request) -> httpx.Request:
-    """The same request on its way to `address`."""
+    """The same request on its way to `address`; on this machine uncompressed, which costs a server several times less.
+
+    Prometheus writes 11 MB of samples in 0.1 s, and compresses them in 0.4 s.
+    """
+    headers = request.headers.copy()
+    if ipaddress.ip_address(address).is_loopback:
+        headers["Accept-Encoding"] = "identity"
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
-        headers=request.headers,
+        headers=headers,
         stream=request.stream,
         extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
     )

@@ -16,8 +16,8 @@ MAX_POINTS = 11_000
 """Prometheus refuses a range query with more points a series."""
 FIRST_POINTS = 1_000
 """Asked for at first, when nobody knows yet how many lines will answer."""
-SAMPLES_PER_ANSWER = 500_000
-"""About 11 MB of text: what is read at a time stays small, whatever number of lines answers."""
+SAMPLES_PER_ANSWER = 125_000
+"""About 3 MB of text: what is read at a time stays small, whatever number of lines answers."""
 
 Times = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from core.errors import ConfigError, TargetRefused
-from core.http import http_client
+from core.http import _to, http_client
 
 
 class _Sender(BaseHTTPRequestHandler):
@@ -68,6 +68,13 @@ class TestHttpClient:
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
         with http_client() as client:
             assert client.get(f"{server}/200").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("address", "accepted"), [("127.0.0.1", "identity"), ("::1", "identity"), ("10.20.0.5", "gzip, deflate")]
+    )
+    def test_asks_other_machines_only_for_a_compressed_answer(self, address: str, accepted: str) -> None:
+        asked = httpx.Request("GET", "http://perf.internal/", headers={"Accept-Encoding": "gzip, deflate"})
+        assert _to(address, asked).headers["Accept-Encoding"] == accepted
 
     def test_sends_nothing_to_a_place_that_is_not_allowed(self) -> None:
         with http_client() as client, pytest.raises(TargetRefused, match=r"192\.0\.2\.1"):

@@ -96,8 +96,8 @@ class TestGrid:
         assert (grid.points, grid.ended_s) == (1, self.START)
 
     def test_asks_for_less_at_a_time_where_many_lines_answer(self) -> None:
-        # 22 bytes a sample: 2,000 lines of 250 points are 11 MB of text.
-        assert (points_for(0), points_for(1), points_for(2_000), points_for(10**9)) == (500_000, 500_000, 250, 1)
+        # 22 bytes a sample: 2,000 lines of 62 points are 3 MB of text.
+        assert (points_for(0), points_for(1), points_for(2_000), points_for(10**9)) == (125_000, 125_000, 62, 1)
 
     def test_a_line_without_holes_keeps_no_times_of_its_own(self) -> None:
         grid = Grid(self.START, 5, 100)
