@@ -24,7 +24,7 @@ from core.settings import ROOT, Settings
 from infra.embedded.catalogue import open_backend
 from infra.portal_faults import FAULTS
 from tests.proof.suite_process import Ended, SuiteProcess
-from tests.proof.table import cell, machine, today
+from tests.proof.table import asked_for, cell, machine, today
 
 PAGE = ROOT / "docs" / "faults.md"
 HEALTHY = "healthy"
@@ -221,8 +221,9 @@ class Kept:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run what is asked for, a line a run; 1 when a fault was missed or a healthy run was not left in peace."""
+    names = asked_for(arguments, (HEALTHY, *EXPECTED), __doc__)
     kept, good = Kept(), list[bool]()
     with tempfile.TemporaryDirectory(prefix="suite-faults-") as made:
         folder = Path(made)

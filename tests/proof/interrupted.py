@@ -31,7 +31,7 @@ from infra.embedded.catalogue import open_backend
 from report.journal import FILE
 from tests.prefect_site import PrefectSite
 from tests.proof.suite_process import SHORT_LOAD, SuiteProcess
-from tests.proof.table import machine, today
+from tests.proof.table import asked_for, machine, today
 
 CANCEL, KILL = "cancel", "SIGKILL"
 WAYS = ("SIGINT", "SIGTERM", KILL, CANCEL)
@@ -248,8 +248,9 @@ def _journal(folder: Path) -> dict[str, Any]:
     return found
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Interrupt as asked, print a line a row; the page is drawn once all twenty are kept."""
+    names = asked_for(arguments, ROWS, __doc__)
     kept = Settings().runs_dir / "proof" / "interrupted"
     kept.mkdir(parents=True, exist_ok=True)
     good = True

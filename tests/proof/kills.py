@@ -16,7 +16,7 @@ from pathlib import Path
 from core.ports import ServiceId
 from core.settings import ROOT
 from tests.proof.suite_process import SuiteProcess
-from tests.proof.table import machine, today
+from tests.proof.table import asked_for, machine, today
 
 VICTIMS = (
     "k6",
@@ -88,8 +88,9 @@ def page(rows: Sequence[Row]) -> str:
     return f"{head}{''.join(lines)}\n{caught} of {len(rows)} caught.\n"
 
 
-def main(victims: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Kill each, print a line a kill; the page is written only when all victims were tried."""
+    victims = asked_for(arguments, (*VICTIMS, RESTARTED), __doc__)
     rows = []
     for victim in victims or (*VICTIMS, RESTARTED):
         row = kill_under_load(victim)

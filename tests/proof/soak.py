@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.settings import ROOT, Settings
 from tests.proof.suite_process import Ended, SuiteProcess
-from tests.proof.table import cell, machine, today
+from tests.proof.table import asked_for, cell, machine, today
 
 PAGE = ROOT / "docs" / "soak.md"
 LOAD = Path(__file__).parent / "soak.yaml"
@@ -94,8 +94,9 @@ def _line(row: Row) -> str:
     )
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Soak as asked, print a line a row; the page is drawn once both rows are kept."""
+    names = asked_for(arguments, tuple(ROWS), __doc__)
     kept = Settings().runs_dir / "proof" / "soak"
     kept.mkdir(parents=True, exist_ok=True)
     rows = [soaked(name) for name in names or ROWS]

@@ -1,9 +1,21 @@
-"""What the pages of `make proof` share: date and machine, and cells."""
+"""What the pages of `make proof` share: the rows that are asked for, date and machine, and cells."""
 
 from __future__ import annotations
 
+import argparse
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+
+def asked_for(arguments: Sequence[str], known: Sequence[str], about: str | None) -> list[str]:
+    """The rows that a command line names, none for all; `--help` says which there are, another name ends with 2."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"without one: all of {', '.join(known)}")
+    rows: list[str] = parser.parse_args(arguments).rows
+    if unknown := [row for row in rows if row not in known]:
+        parser.error(f"no row {' or '.join(unknown)}; there are {', '.join(known)}")
+    return rows
 
 
 def machine() -> str:
