@@ -72,7 +72,14 @@ def datasource(url: str = PROMETHEUS_URL) -> dict[str, Any]:
 def provider(path: str = GRAFANA_DASHBOARDS) -> dict[str, Any]:
     """Provisioning of the dashboards' folder."""
     found_in = {"path": path, "foldersFromFilesStructure": False}
-    entry = {"name": "perf-suite", "type": "file", "folder": FOLDER, "folderUid": "perf-suite", "options": found_in}
+    entry = {
+        "name": "perf-suite",
+        "type": "file",
+        "folder": FOLDER,
+        "folderUid": "perf-suite",
+        "allowUiUpdates": True,  # a run may write them anew with its target's labels
+        "options": found_in,
+    }
     return {"apiVersion": 1, "providers": [entry]}
 
 

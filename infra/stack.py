@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
+from pydantic import SecretStr
+
+from core.errors import SetupError
 from core.ports import LOOPBACK, ServiceId
 from infra.mysql.account import ExporterAccount
 
@@ -34,6 +37,19 @@ class Leftover:
 
     service: ServiceId
     what: str
+
+
+@dataclass(frozen=True)
+class OwnGrafana:
+    """A Grafana that is part of the stack: its address, `user:password`, and Prometheus as it reaches that."""
+
+    url: str
+    login: SecretStr
+    prometheus_url: str
+
+
+class NotToBeHad(SetupError):
+    """A part that the stack can do without is neither here nor to be fetched."""
 
 
 class Backend(Protocol):
@@ -64,6 +80,13 @@ class Backend(Protocol):
     def bot_address(self) -> str:
         """Where on this machine the bot serves its metrics, so that the stack's Prometheus reaches it."""
         return LOOPBACK
+
+    def grafana(self) -> OwnGrafana | None:
+        """The stack's own Grafana, which `start` may have to start; None where it has none.
+
+        NotToBeHad where its image is neither here nor to be pulled.
+        """
+        return None
 
     def identity(self, service: ServiceId) -> Identity:
         """Which instance runs now."""

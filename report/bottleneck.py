@@ -89,8 +89,10 @@ def starved_scenarios(generator: Check | None) -> frozenset[str]:
 def _found(seen: Seen, parts: Mapping[str, Span], starved: Collection[str]) -> Iterator[tuple[Part, Finding]]:
     """In order of time, each component once; what grows over the whole load comes last."""
     named: set[str] = set()
-    for name, span in sorted(parts.items(), key=lambda part: part[1].started):
-        part = Part(name, span, seen.work.within(span), name in starved)
+    in_order = sorted(parts.items(), key=lambda part: part[1].started)
+    begins = [*(span.started for _, span in in_order[1:]), None]
+    for (name, span), until in zip(in_order, begins, strict=True):
+        part = Part(name, span, seen.work.within(span, until), name in starved)
         for finding in findings(seen, part):
             if finding.component not in named:
                 named.add(finding.component)

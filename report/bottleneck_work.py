@@ -57,10 +57,17 @@ class Work:
         """The step's end."""
         return self._collected.window.started + timedelta(seconds=step * self.step_s)
 
-    def within(self, span: Span) -> Bits:
-        """The steps that hold the span's work: those that end in it, and the next one."""
+    def within(self, span: Span, until: datetime | None = None) -> Bits:
+        """The steps that hold the span's work: those that end in it, the next one, and the one after that if it served.
+
+        The end of a burst is scraped up to a step later, which a step that ends later still is the first to show; from
+        `until` on, what is served may be another part's.
+        """
         ends = np.arange(self.steps) * self.step_s + self._collected.window.started.timestamp()
-        return (ends > span.started.timestamp()) & (ends < span.ended.timestamp() + self.step_s)
+        next_ended = span.ended.timestamp() + self.step_s
+        last = next_ended + self.step_s if until is None else min(next_ended + self.step_s, until.timestamp())
+        late = (ends >= next_ended) & (ends < last) & (total(self.added("served_total").values()) > 0)
+        return (ends > span.started.timestamp()) & (ends < next_ended) | late
 
     def gauge(self, series: str) -> dict[tuple[str, ...], Values]:
         """Labels' values -> the figure at each step's end; NaN where there is none."""

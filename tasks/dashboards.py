@@ -15,10 +15,18 @@ from dashboards.grafana import Grafana
 from dashboards.grafana_json import ZIPKIN_URL
 from dashboards.provision import Wanted, Window, provision
 from dashboards.sampler import Samples
-from dashboards.verify import dashboard_live_check, dashboards_provisioned_check, panels_data_check, without
+from dashboards.verify import (
+    dashboard_live_check,
+    dashboards_provisioned_check,
+    not_provisioned_check,
+    panels_data_check,
+    without,
+)
+from infra.stack import NotToBeHad, OwnGrafana
 from targets.guard import require_allowed
 from tasks.load import make_fixtures, run_scenario, sampling, seed_readback, traffic
 from tasks.run import Run
+from tasks.stack import start_services
 from tasks.step import step
 
 log = logging.getLogger("suite")
@@ -47,18 +55,27 @@ def panels_data(run: Run) -> Check:
 
 @step
 def dashboards_provisioned(run: Run) -> Check:
-    """Where there is a Grafana: folder, data source, dashboards and annotations, read back and asked."""
+    """Where there is a Grafana: folder, data source, dashboards and annotations, read back and asked.
+
+    The one that SUITE_GRAFANA_URL names, else the stack's own, which is started for it, else the target's.
+    """
     settings = Settings()
-    url = settings.grafana_url or run.profile.addresses.get(ServiceId.GRAFANA)
+    try:
+        own = None if settings.grafana_url else run.backend.grafana()
+        if own is not None:
+            start_services(run, [ServiceId.GRAFANA])
+    except NotToBeHad as error:
+        return not_provisioned_check(f"the stack's Grafana was left out: {error}")
+    url = settings.grafana_url or (own.url if own else run.profile.addresses.get(ServiceId.GRAFANA))
     if not url:
-        return dashboards_provisioned_check()
+        return not_provisioned_check("no Grafana in this backend: not published as a package")
     try:
         require_allowed(url, "SUITE_GRAFANA_URL" if settings.grafana_url else f"addresses.{ServiceId.GRAFANA}")
     except ConfigError as error:
         run.fail(error)
         return check("dashboards-provisioned", Verdict.ERROR, str(error))
-    with closing(Grafana(url, settings.grafana_credentials)) as grafana:
-        return dashboards_provisioned_check(provision(grafana, _wanted(run, settings)), run.samples)
+    with closing(Grafana(url, settings.grafana_credentials or (own.login if own else None))) as grafana:
+        return dashboards_provisioned_check(provision(grafana, _wanted(run, settings, own)), run.samples)
 
 
 @step
@@ -75,13 +92,14 @@ def _fed(run: Run, samples: Samples) -> Samples:
     return without(samples, run.profile.metrics, unnamed)
 
 
-def _wanted(run: Run, settings: Settings) -> Wanted:
+def _wanted(run: Run, settings: Settings, own: OwnGrafana | None) -> Wanted:
     """What this run wants of Grafana; an external backend's is only looked at, unless that was asked for."""
     write = settings.provision_grafana
     return Wanted(
         metrics=run.profile.metrics,
         run_id=run.run_id,
-        prometheus_url=settings.grafana_prometheus_url or run.endpoints.url(ServiceId.PROMETHEUS),
+        prometheus_url=settings.grafana_prometheus_url
+        or (own.prometheus_url if own else run.endpoints.url(ServiceId.PROMETHEUS)),
         write=run.backend.name != "external" if write is None else write,
         windows=tuple(_windows(run)),
         zipkin_url=run.profile.addresses.get(ServiceId.ZIPKIN, ZIPKIN_URL),

@@ -5,9 +5,10 @@ Health (Other), Folder, Data source (with "Check data source health" and "Query 
 Annotations; the frames of a query are those of "Data frames" in the plugin tools. Where the pages say nothing
 (a read-only data source, a dashboard from files), the answers are those that users quote from Grafana 11.
 
-    python -m tests.grafana_stand_in --port 3000 [--token TOKEN]
+    python -m tests.grafana_stand_in --port 3000 [--host 0.0.0.0] [--token TOKEN]
 
-asks queries of the Prometheus that its data source names.
+asks queries of the Prometheus that its data source names, and lets in whom Grafana's own variables
+GF_SECURITY_ADMIN_USER and _PASSWORD name. Nothing but Python is needed: it is the image `grafana` of tests/standins.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import re
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
-
-import httpx
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 VERSION = "stand-in of grafana 11.4.0"
 TOKEN = "glsa_made_up_for_the_stand_in"
 USER, PASSWORD = "admin", "made-up-password"
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Json = dict[str, Any]
 Frames = Callable[[Json, str, str], list[Json]]
 """(query, from, to) -> frames; raises ValueError for a query that fails."""
@@ -50,7 +53,14 @@ class Answer:
 class StandIn:
     """The state of one stand-in; `with StandIn() as grafana:` serves it on 127.0.0.1 at a free port."""
 
-    def __init__(self, frames: Frames | None = None, base_path: str = "", token: str = TOKEN, port: int = 0) -> None:
+    def __init__(
+        self,
+        frames: Frames | None = None,
+        base_path: str = "",
+        token: str = TOKEN,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        login: str = f"{USER}:{PASSWORD}",
+    ) -> None:
         self.folders: dict[str, Json] = {}
         self.datasources: dict[str, Json] = {}
         self.dashboards: dict[str, Json] = {}  # uid -> {dashboard, meta}
@@ -63,7 +73,8 @@ class StandIn:
         self._switches: dict[re.Pattern[str], Answer] = {}
         self._gone = threading.Event()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", port), self)
+        self._login = login
+        self._server = _Server(address, self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}{base_path}"
 
     # -- switches ------------------------------------------------------------------------------------
@@ -132,7 +143,7 @@ class StandIn:
         return None
 
     def _accepted(self) -> tuple[str, ...]:
-        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        basic = base64.b64encode(self._login.encode()).decode()
         return f"Bearer {self.token}", f"Basic {basic}"
 
     def _route(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> Answer:
@@ -235,13 +246,15 @@ class StandIn:
         """The answer of the Prometheus that the data source names."""
         url = self.datasources[query["datasource"]["uid"]]["url"]
         asked = {"query": query["expr"], "start": int(start) / 1000, "end": int(end) / 1000}
+        form = urlencode({**asked, "step": query["intervalMs"] / 1000}).encode()
         try:
-            response = httpx.post(
-                f"{url}/api/v1/query_range", data={**asked, "step": query["intervalMs"] / 1000}, trust_env=False
-            )
-        except httpx.HTTPError as error:
+            with _DIRECT.open(f"{url}/api/v1/query_range", form, timeout=30) as response:
+                content = response.read()
+        except urllib.error.HTTPError as refused:
+            content = refused.read()
+        except OSError as error:
             raise ValueError(f'Post "{url}/api/v1/query_range": {error}') from error
-        answer = response.json()
+        answer = json.loads(content)
         if answer["status"] != "success":
             raise ValueError(answer["error"])
         return [frame for each in answer["data"]["result"] for frame in _frames_of(each)]
@@ -350,10 +363,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.grafana_stand_in", description="A stand-in of Grafana.")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--token", default=TOKEN)
     asked = parser.parse_args()
-    grafana = StandIn(token=asked.token, port=asked.port)
+    user, password = (os.environ.get(f"GF_SECURITY_ADMIN_{key}") for key in ("USER", "PASSWORD"))
+    login = f"{user or USER}:{password or PASSWORD}"
+    grafana = StandIn(token=asked.token, address=(asked.host, asked.port), login=login)
     print(f"{VERSION} at {grafana.url}", flush=True)
     grafana.serve()
 

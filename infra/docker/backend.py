@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from pydantic import SecretStr
 
 from core.errors import ConfigError, SetupError
 from core.http import http_client
@@ -23,7 +24,7 @@ from infra.docker.lease import Lease, is_held
 from infra.docker.readiness import look
 from infra.docker.site import PORTS_INSIDE, Site
 from infra.mysql.account import ExporterAccount
-from infra.stack import Backend, Identity, Leftover
+from infra.stack import Backend, Identity, Leftover, NotToBeHad, OwnGrafana
 
 log = logging.getLogger("infra")
 
@@ -89,6 +90,20 @@ class DockerBackend(Backend):
         """On Linux a container reaches this machine at the bridge's address; Docker Desktop leads to loopback."""
         gateway = self._engine.bridge_gateway() if sys.platform == "linux" else ""
         return gateway if gateway and _is_here(gateway) else LOOPBACK
+
+    def grafana(self) -> OwnGrafana | None:
+        """See Backend; a platform's own lets in whom its compose files say, `admin` where they say nothing."""
+        name = self._site.names.get(ServiceId.GRAFANA)
+        if name is None:
+            return None
+        self._fetch(name)
+        environment = self._config["services"][name].get("environment") or {}
+        user, password = (environment.get(f"GF_SECURITY_ADMIN_{key}", "admin") for key in ("USER", "PASSWORD"))
+        return OwnGrafana(
+            url=f"http://{self._endpoints[ServiceId.GRAFANA]}",
+            login=SecretStr(f"{user}:{password}"),
+            prometheus_url=f"http://{self._site.names[ServiceId.PROMETHEUS]}:{PORTS_INSIDE[ServiceId.PROMETHEUS]}",
+        )
 
     def identity(self, service: ServiceId) -> Identity:
         """The service's container; a service that is not in the project is known by its answer alone."""
@@ -211,6 +226,17 @@ class DockerBackend(Backend):
 
     def _up(self, *arguments: str) -> None:
         self._site.project(self._lease_id).run("up", "--detach", "--quiet-pull", *arguments)
+
+    def _fetch(self, name: str) -> None:
+        """Have the image of a service that can be done without; NotToBeHad with the reason."""
+        image = self._image(name)
+        if name in self._running() or self._engine.has_image(image):
+            return
+        log.info("pulling %s", image)
+        try:
+            self._site.project().run("pull", "--quiet", name)
+        except SetupError as error:
+            raise NotToBeHad(f"{image} is not here and cannot be pulled", where=name, cure=error.cure) from error
 
     def _remember(self) -> None:
         """The ids of what we started, and the ports that running containers really have."""

@@ -140,6 +140,12 @@ class Engine:
         return ""
 
     @_told
+    def has_image(self, image: str) -> bool:
+        """Whether the image is here."""
+        with self._api() as api:
+            return bool(api.images(name=image))
+
+    @_told
     def mounts(self) -> Mapping[str, str]:
         """SUITE_DOCKER_SOCKET and _ROOT, where cAdvisor finds the engine: in Docker Desktop they lie in its machine."""
         with self._api() as api:

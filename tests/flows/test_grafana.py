@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 from prefect import flow
+from pydantic import SecretStr
 
 import tasks.dashboards as steps
 from core.checks import Check
-from core.ports import ServiceId
+from core.ports import DEFAULT_PORTS, ServiceId
 from core.request import Request
 from core.rundir import RunDirectory
 from core.words import Verdict
@@ -21,11 +22,12 @@ from dashboards.grafana import Grafana
 from dashboards.grafana_json import DATASOURCE_UID
 from dashboards.pages import all_panels
 from dashboards.sampler import PanelSamples, Samples
+from infra.stack import Identity, NotToBeHad, OwnGrafana
 from k6.model import ScenarioResult
 from targets.load import load_load
 from targets.model import load_profile
 from tasks.run import Run
-from tests.grafana_stand_in import TOKEN, VERSION, StandIn, filled
+from tests.grafana_stand_in import PASSWORD, TOKEN, USER, VERSION, StandIn, filled
 
 PANELS = all_panels(load_profile("portal").metrics)
 RUN = "20260203T101500Z-portal-smoke-ab12"
@@ -39,10 +41,28 @@ def grafana() -> Iterator[StandIn]:
 
 
 class Backend:
-    """Nothing runs; only its name counts here."""
+    """Nothing runs but, where there is one, the stack's own Grafana; `missing` says why its image is not to be had."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, own: OwnGrafana | None = None, missing: str = "") -> None:
+        self.name, self.own, self.missing = name, own, missing
+        self.started: list[ServiceId] = []
+
+    def grafana(self) -> OwnGrafana | None:
+        if self.missing:
+            raise NotToBeHad(self.missing, where="grafana", cure="Pull it.")
+        return self.own
+
+    def start(self, services: list[ServiceId]) -> None:
+        self.started += services
+
+    def wait_ready(self, services: list[ServiceId]) -> None:
+        assert services == self.started
+
+    def endpoint(self, service: ServiceId) -> str:
+        return f"127.0.0.1:{DEFAULT_PORTS[service]}"
+
+    def identity(self, service: ServiceId) -> Identity:
+        return Identity(service, "abc", "2026-02-03T10:15:00Z", alive=True)
 
 
 def scenario(letter: str, start: float, end: float) -> ScenarioResult:
@@ -106,6 +126,34 @@ class TestProvisioning:
         run.backend = cast(Any, Backend("external"))
         assert (look(run).verdict is Verdict.PASS) is writes
         assert (grafana.writes > 0) is writes
+
+    def test_starts_the_stacks_own_and_signs_in_as_its_admin(
+        self, run: Run, grafana: StandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SUITE_GRAFANA_CREDENTIALS")
+        own = OwnGrafana(grafana.url, SecretStr(f"{USER}:{PASSWORD}"), "http://prometheus:9090")
+        backend = Backend("docker", own)
+        run.backend = cast(Any, backend)
+        result = look(run)
+        assert result.verdict is Verdict.PASS, result.observed
+        assert backend.started == [ServiceId.GRAFANA]
+        assert run.identities[ServiceId.GRAFANA].instance == "abc"
+        assert grafana.datasources[DATASOURCE_UID]["url"] == "http://prometheus:9090"
+
+    def test_goes_to_the_grafana_that_was_named_rather_than_to_the_stacks_own(
+        self, run: Run, grafana: StandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SUITE_GRAFANA_URL", grafana.url)
+        backend = Backend("docker", OwnGrafana("http://127.0.0.1:1", SecretStr("admin:admin"), ""))
+        run.backend = cast(Any, backend)
+        assert look(run).verdict is Verdict.PASS
+        assert backend.started == []
+
+    def test_is_skipped_with_the_reason_where_the_stacks_own_is_not_to_be_had(self, run: Run) -> None:
+        run.backend = cast(Any, Backend("docker", missing="the image is not here and cannot be pulled"))
+        result = look(run)
+        assert result.verdict is Verdict.SKIPPED
+        assert "left out: the image is not here and cannot be pulled (grafana). Pull it." in result.observed
 
     def test_refuses_a_grafana_on_another_machine_before_anything_is_sent(
         self, run: Run, monkeypatch: pytest.MonkeyPatch

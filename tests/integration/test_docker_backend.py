@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from infra.docker.catalogue import open_backend
 from infra.docker.compose import Project
 from infra.docker.engine import Engine
 from infra.docker.readiness import look
+from infra.docker.site import PLATFORM
 from infra.docker.variables import project_name, state_folder
+from infra.stack import NotToBeHad
 from tests.compose_program import compose_on_path
 from tests.standins.engine import TestEngine
 
@@ -161,6 +164,29 @@ class TestBadInput:
         assert caught.value.cure
         assert Engine().containers("perf-suite-broken") == {}
         Engine().remove_networks("perf-suite-broken")
+
+
+class TestGrafana:
+    @pytest.fixture
+    def without_image(self, docker_engine: TestEngine) -> Iterator[str]:
+        """The engine has no image of Grafana, and nobody to pull it from."""
+        name = yaml.safe_load(PLATFORM.read_text())["services"]["grafana"]["image"]
+        with closing(docker_engine.client()) as client:
+            client.images.get(name).tag("perf-suite-test/grafana", "put-aside")
+            client.images.remove(name)
+            try:
+                yield name
+            finally:
+                client.images.get("perf-suite-test/grafana:put-aside").tag(*name.split(":"))
+                client.images.remove("perf-suite-test/grafana:put-aside")
+
+    def test_whose_image_cannot_be_had_is_told_from_one_that_does_not_start(
+        self, settings: Settings, without_image: str
+    ) -> None:
+        with open_backend("free", settings, {}) as backend:
+            with pytest.raises(NotToBeHad, match=f"{without_image} is not here and cannot be pulled"):
+                backend.grafana()
+            assert containers(settings) == {}
 
 
 class TestHalfUpStack:

@@ -45,6 +45,7 @@ PACKAGES = (
     "openjdk-17-jre-headless",
 )
 """What the base holds: Debian's programs, and what the others run on."""
+STAND_IN = ROOT / "tests" / "grafana_stand_in.py"
 LOG4J = "log4j2.properties"
 BASE = "perf-suite-test/base"
 KAFKA_EXPORTERS_PACKAGES = ("kafka-python-ng", "crc32c", "prometheus-client")
@@ -59,12 +60,13 @@ IMAGES = {
     "mysql-exporter": "mysqld-exporter",
     "redis-exporter": "redis-exporter",
     "kafka-exporter": "kafka-exporter",
+    "grafana": "grafana",
 }
 """Service of the compose file -> folder of its stand-in."""
 
 
 def ensure_images(client: docker.DockerClient) -> None:
-    """Every image of compose.platform.yml but Grafana's; seconds when they are there already."""
+    """Every image of compose.platform.yml; seconds when they are there already."""
     stand_ins = _stand_ins(ensure())
     base = _ensure_base(client)
     _ensure(client, "python:3.11-slim", HERE / "python", {"BASE": base}, "Debian's Python 3", {})
@@ -89,6 +91,7 @@ def _stand_ins(programs: Mapping[ProgramId, Installed]) -> dict[str, tuple[str, 
 
     exporter = ("__init__.py", "kafka_ready.py", "embedded/__init__.py", "embedded/kafka_exporter.py")
     return {
+        "grafana": ("A server of the tests' own after Grafana's documented API", {STAND_IN.name: STAND_IN}),
         "mysql": ("MariaDB of Debian", {}),
         "redis": ("Redis of Debian", {}),
         "prometheus": ("Prometheus of Debian", {}),

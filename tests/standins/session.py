@@ -14,7 +14,7 @@ from tests.standins.images import ensure_images
 
 @pytest.fixture(scope="session")
 def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngine]:
-    """A running engine, named by DOCKER_HOST, with every image of compose.platform.yml but Grafana's."""
+    """A running engine, named by DOCKER_HOST, with every image of compose.platform.yml."""
     if reason := why_no_engine():
         pytest.skip(f"no Docker engine can run here: {reason}")
     folder = tmp_path_factory.mktemp("bin")

@@ -160,6 +160,40 @@ class TestLimiter:
         assert judged(serving(100, 0.004), self.routed(98, 2)).component == NONE
 
 
+class TestBurst:
+    """A third of a second, over just before a step's end: its figures are scraped in the next step, 20 s in."""
+
+    BEGIN, END = (STARTED + timedelta(seconds=at) for at in (14.6, 14.9))
+
+    def in_step(self, number: float, step: int) -> list[float]:
+        return [number if each == step else 0.0 for each in range(STEPS)]
+
+    def burst(self, seen_in: int, *after: StageRow) -> Bottleneck:
+        shown = {
+            "served_total": [grows(*self.in_step(200, seen_in), application=SHOP, status="200")],
+            "served_seconds": [grows(*self.in_step(2, seen_in), application=SHOP)],
+            "routed_total": [
+                grows(*self.in_step(200, seen_in), application=GATE, httpStatusCode="200"),
+                grows(*self.in_step(300, seen_in), application=GATE, httpStatusCode="429"),
+            ],
+        }
+        spike = StageRow(part="c", stage="spike", started=self.BEGIN, ended=self.END)
+        return find_bottleneck(run(shown), no_spans(), [spike, *after], [])
+
+    def test_is_judged_by_the_first_step_that_shows_it(self) -> None:
+        found = self.burst(4)
+        assert (found.component, found.part) == ("gate limiter", "c")
+        assert "refused 300 of 500 requests itself" in found.evidence
+
+    def test_is_not_judged_by_what_comes_later(self) -> None:
+        assert self.burst(5).component == NONE
+
+    def test_does_not_answer_for_the_part_that_has_begun_meanwhile(self) -> None:
+        begin = STARTED + timedelta(seconds=19.95)
+        after = StageRow(part="d", stage="steady", started=begin, ended=begin + timedelta(seconds=5))
+        assert self.burst(4, after).part == "d"
+
+
 class TestProcessor:
     def cores(self, **used: float) -> dict[str, list[Line]]:
         return {"container_cpu_seconds": [grows(*during(cores * STEP_S), name=name) for name, cores in used.items()]}
