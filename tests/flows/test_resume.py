@@ -15,6 +15,7 @@ from core.errors import LoadError
 from core.request import Request
 from core.rundir import RunDirectory
 from core.words import Phase, Verdict
+from dashboards.model import Traffic
 from infra.stack import Backend
 from report.gate_file import gates_for
 from report.journal import read_journal
@@ -23,7 +24,7 @@ from targets.adapter import Fixtures
 from targets.load import load_load
 from targets.model import load_profile
 from tasks.journal import RunState, doing, keep_journal, take_over
-from tasks.load import put_on_target
+from tasks.load import put_on_target, traffic
 from tasks.run import Run
 from tests.unit.test_k6_segments import part
 
@@ -105,6 +106,12 @@ class TestResumedRun:
         result = resumed.results["scenario-d-thresholds"]
         assert result.verdict is Verdict.ERROR
         assert "none is put twice in one run" in result.observed
+
+    def test_expects_of_the_panels_only_what_its_loads_have_fed(self, resumed: Run) -> None:
+        resumed.begin_load("a")  # was cut off: no result, and orders enough for no panel
+        assert traffic(resumed) == (Traffic.REQUESTS,)
+        resumed.scenario_results["a"] = part(0)
+        assert set(traffic(resumed)) == {Traffic.REQUESTS, Traffic.EVENTS}
 
     def test_looks_again_at_what_it_can_and_says_of_the_rest_when_it_was_found(self, resumed: Run) -> None:
         assert resumed.results == {}
