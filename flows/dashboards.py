@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from core.words import Phase
+    from flows.cli import main
+
+    main(Phase.DASHBOARDS)
+
 import tasks.dashboards as steps
 from core.words import Phase
 from flows.phase import phase_flow
@@ -22,9 +28,3 @@ def dashboards(run: Run) -> None:
     run.observe("panels-data", lambda: steps.panels_data(run))
     run.observe("dashboards-provisioned", lambda: steps.dashboards_provisioned(run))
     run.observe("dashboard-live", lambda: steps.dashboard_live(run))
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main(Phase.DASHBOARDS)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from flows.cli import main_doctor
+
+    main_doctor()
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -87,9 +92,3 @@ def _examined(patient: Patient) -> State[Examined | SuiteError]:
     print_findings(findings, Console(stderr=False))
     lacking = "; ".join(f"{finding.state} {finding}" for finding in findings if finding.cure)
     return verdict_state(verdict_of(findings), lacking or "nothing lacks", Examined(tuple(findings)))
-
-
-if __name__ == "__main__":
-    from flows.cli import main_doctor
-
-    main_doctor()

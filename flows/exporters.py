@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from core.words import Phase
+    from flows.cli import main
+
+    main(Phase.EXPORTERS)
+
 from core.ports import EXPORTERS, PORTAL, STORES, ServiceId
 from core.words import Phase
 from flows.phase import phase_flow
@@ -16,9 +22,3 @@ def exporters(run: Run) -> None:
     require_services(run, (*STORES, *PORTAL, ServiceId.PROMETHEUS, *EXPORTERS))
     run.observe("exporter-metrics", lambda: exporter_metrics(run))
     run.observe("prometheus-targets", lambda: prometheus_targets(run))
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main(Phase.EXPORTERS)

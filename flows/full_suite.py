@@ -5,6 +5,11 @@ python -m flows.full_suite --help
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from flows.cli import main
+
+    main()
+
 import logging
 from contextlib import ExitStack
 from pathlib import Path
@@ -129,9 +134,3 @@ def _carry_out_phase(run: Run, phase: Phase) -> None:
         run_phase(PHASE_FLOWS[phase], phase, run)
     except TerminationSignal as termination:
         ask_to_stop(run, termination.signal)
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from core.words import Phase
+    from flows.cli import main
+
+    main(Phase.KAFKA_BOT)
+
 import tasks.kafka_bot as steps
 from core.ports import ServiceId
 from core.words import Phase
@@ -24,9 +30,3 @@ def kafka_bot(run: Run) -> None:
     run.observe("kafka-bot-rate", lambda: steps.kafka_bot_rate(run))
     run.observe("kafka-bot-accounting", lambda: steps.kafka_bot_accounting(run))
     run.observe("kafka-lag-drains", lambda: steps.kafka_lag_drains(run))
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main(Phase.KAFKA_BOT)

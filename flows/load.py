@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from core.words import Phase
+    from flows.cli import main
+
+    main(Phase.LOAD)
+
 from functools import partial
 
 import tasks.books as books
@@ -45,9 +51,3 @@ def load(run: Run) -> None:
         run.observe("cache-single-flight", lambda: books.cache_single_flight(run))
     run.observe("traces-complete", lambda: steps.traces_complete(run))
     run.observe("k6-panels", lambda: steps.k6_panels(run))
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main(Phase.LOAD)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first: what is imported below takes seconds, and --help needs none of it
+    from core.words import Phase
+    from flows.cli import main
+
+    main(Phase.TRACING)
+
 from core.ports import ServiceId
 from core.words import Phase
 from flows.phase import phase_flow
@@ -17,9 +23,3 @@ def tracing(run: Run) -> None:
         return run.skip(Phase.TRACING, why)
     require_whole_stack(run)
     run.observe("zipkin-es-index", lambda: zipkin_es_index(run))
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main(Phase.TRACING)
