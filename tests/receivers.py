@@ -61,7 +61,7 @@ def mail_server() -> Iterator[tuple[int, list[Message]]]:
 
 @contextmanager
 def _served(server: socketserver.TCPServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield int(server.server_address[1])

@@ -35,7 +35,7 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
             """Tests stay quiet."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"{LOOPBACK}:{server.server_port}"
         server.shutdown()
 

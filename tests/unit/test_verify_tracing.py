@@ -67,7 +67,7 @@ def platform(status: int, spans_of: Callable[[Headers], list[dict[str, Any]]]) -
             """Tests stay quiet."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield Endpoints(dict.fromkeys((ServiceId.GATEWAY, ServiceId.ZIPKIN), f"{LOOPBACK}:{server.server_port}"))
         server.shutdown()
 
