@@ -76,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SuiteError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    asked.out.mkdir(parents=True, exist_ok=True)
     for name, picture in taken.items():
         (asked.out / name).write_bytes(picture)
     sys.stdout.write(json.dumps({"text": looked.text, "elsewhere": sorted(looked.elsewhere)}, indent=1) + "\n")

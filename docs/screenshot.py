@@ -85,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SuiteError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    asked.out.mkdir(parents=True, exist_ok=True)
     for name, picture in taken.items():
         (asked.out / name).write_bytes(picture)
         sys.stdout.write(f"wrote {asked.out / name} ({len(picture):,} bytes)\n")

@@ -257,12 +257,12 @@ class TestPictures:
         """In a process of its own: this one already drives a browser."""
         run_dir = report_html.parent
         before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")}
-        command = [sys.executable, "-m", "docs.screenshot", str(run_dir), "--out", str(tmp_path)]
+        command = [sys.executable, "-m", "docs.screenshot", str(run_dir), "--out", str(tmp_path / "pictures")]
         environment = process_environment(PYTHONPATH=str(ROOT))
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         for name in (FIRST_SCREEN, DASHBOARDS):
-            picture = (tmp_path / name).read_bytes()
+            picture = (tmp_path / "pictures" / name).read_bytes()
             assert picture.startswith(b"\x89PNG")
             assert 20_000 < len(picture) <= BYTES_MAX
         assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
