@@ -47,13 +47,21 @@ NO_DATA = (
 """What a panel without data says -> what to do."""
 
 
-IN_A_GRAFANA = """\
-| where | which one | what a run does there |
-| --- | --- | --- |
-| embedded | none, unless `SUITE_GRAFANA_URL` names one on this machine | writes to the one that is named |
-| docker | the project's own, started for phase 4; `SUITE_GRAFANA_URL` names another | writes |
-| external | `SUITE_GRAFANA_URL`, or the profile's `addresses.grafana` | looks; `SUITE_PROVISION_GRAFANA=yes`: writes |
-
+GRAFANAS = (
+    (
+        "embedded",
+        "none, unless `SUITE_GRAFANA_URL` names one on this machine",
+        "writes to the one that is named",
+    ),
+    ("docker", "the project's own, started for phase 4; `SUITE_GRAFANA_URL` names another", "writes"),
+    (
+        "external",
+        "`SUITE_GRAFANA_URL`, or the profile's `addresses.grafana`",
+        "looks; `SUITE_PROVISION_GRAFANA=yes`: writes",
+    ),
+)
+"""Backend -> which Grafana a run goes to, and what it does there."""
+WRITING = """\
 Writing means: a folder, a data source under a uid of its own, both dashboards with the target's labels, and the load's
 windows as annotations; the second time nothing is written again, and nothing of anybody else's is changed. All of it is
 read back, and each panel is asked through Grafana's data source: the check `dashboards-provisioned`. Credentials go in
@@ -72,7 +80,9 @@ def dashboards_page() -> str:
         "Both have the variables `service`, `run_id` and `scenario` (All works) and `interval` (1m, 5m, 15m), lead to "
         "each other with time range and variables kept, and from latencies to Zipkin.\n\n"
         + "".join(_section(each) for each in dashboards(load_profile(TARGET).metrics))
-        + f"## In a Grafana\n\n{IN_A_GRAFANA}\n\n"
+        + "## In a Grafana\n\n"
+        + table(("where", "which one", "what a run does there"), GRAFANAS)
+        + f"\n{WRITING}\n\n"
         + "## A panel without data\n\nThe checks `k6-panels`, `panels-data` and `dashboard-live` name the panel and "
         "the reason, and the report shows the reason in the panel's place.\n\n"
         + table(("it says", "do"), NO_DATA)

@@ -41,11 +41,10 @@ class Leftover:
 
 @dataclass(frozen=True)
 class OwnGrafana:
-    """A Grafana that is part of the stack: its address, `user:password`, and Prometheus as it reaches that."""
+    """What a Grafana that is part of the stack asks for besides its endpoint: `user:password`, and its Prometheus."""
 
-    url: str
     login: SecretStr
-    prometheus_url: str
+    prometheus_url: str  # as Grafana reaches it
 
 
 class NotToBeHad(SetupError):

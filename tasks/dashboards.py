@@ -62,11 +62,12 @@ def dashboards_provisioned(run: Run) -> Check:
     settings = Settings()
     try:
         own = None if settings.grafana_url else run.backend.grafana()
-        if own is not None:
-            start_services(run, [ServiceId.GRAFANA])
     except NotToBeHad as error:
         return not_provisioned_check(f"the stack's Grafana was left out: {error}")
-    url = settings.grafana_url or (own.url if own else run.profile.addresses.get(ServiceId.GRAFANA))
+    url = settings.grafana_url or run.profile.addresses.get(ServiceId.GRAFANA)
+    if own is not None:
+        start_services(run, [ServiceId.GRAFANA])
+        url = f"http://{run.backend.endpoint(ServiceId.GRAFANA)}"
     if not url:
         return not_provisioned_check("no Grafana in this backend: not published as a package")
     try:

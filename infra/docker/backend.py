@@ -100,7 +100,6 @@ class DockerBackend(Backend):
         environment = self._config["services"][name].get("environment") or {}
         user, password = (environment.get(f"GF_SECURITY_ADMIN_{key}", "admin") for key in ("USER", "PASSWORD"))
         return OwnGrafana(
-            url=f"http://{self._endpoints[ServiceId.GRAFANA]}",
             login=SecretStr(f"{user}:{password}"),
             prometheus_url=f"http://{self._site.names[ServiceId.PROMETHEUS]}:{PORTS_INSIDE[ServiceId.PROMETHEUS]}",
         )

@@ -41,7 +41,7 @@ def zipkin_es_index_check(profile: Profile, endpoints: Endpoints, timeout_s: flo
             indices = _awaited_indices(client, endpoints, timeout_s)
     except (httpx.HTTPError, ValueError) as error:
         return check("zipkin-es-index", Verdict.FAIL, f"no answer on the way: {error!r}. {CURE}", trace_id=trace_id)
-    services = sorted({span.get("localEndpoint", {}).get("serviceName", "?") for span in spans})
+    services = _services(spans)
     evidence: dict[str, Any] = {
         "trace_id": trace_id,
         "request_status": status,
@@ -168,7 +168,7 @@ def _problems(
     if not spans:
         yield f"its trace did not come back from Zipkin, which answered {answered} at last"
     elif not _complete(spans):
-        yield f"its trace holds spans of {spans[0].get('localEndpoint', {}).get('serviceName', '?')} only"
+        yield f"its trace holds spans of {_services(spans)[0]} only"
     if indices is not None and not indices.get(_index_name()):
         yield f"{_index_name()} is not in Elasticsearch, or empty"
 
@@ -193,7 +193,12 @@ def _spans(client: httpx.Client, endpoints: Endpoints, trace_id: str) -> tuple[i
 
 def _complete(spans: Sequence[Mapping[str, Any]]) -> bool:
     """The gateway's span and a span behind it are there."""
-    return len({span.get("localEndpoint", {}).get("serviceName") for span in spans}) > 1
+    return len(_services(spans)) > 1
+
+
+def _services(spans: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the services that reported them."""
+    return sorted({span.get("localEndpoint", {}).get("serviceName", "?") for span in spans})
 
 
 def _indices(client: httpx.Client, endpoints: Endpoints) -> Mapping[str, int]:

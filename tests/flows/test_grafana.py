@@ -41,10 +41,13 @@ def grafana() -> Iterator[StandIn]:
 
 
 class Backend:
-    """Nothing runs but, where there is one, the stack's own Grafana; `missing` says why its image is not to be had."""
+    """Nothing runs but, where `own` says who may sign in, the stack's own Grafana at `url`.
 
-    def __init__(self, name: str, own: OwnGrafana | None = None, missing: str = "") -> None:
-        self.name, self.own, self.missing = name, own, missing
+    `missing` says why its image is not to be had.
+    """
+
+    def __init__(self, name: str, own: OwnGrafana | None = None, missing: str = "", url: str = "") -> None:
+        self.name, self.own, self.missing, self.url = name, own, missing, url
         self.started: list[ServiceId] = []
 
     def grafana(self) -> OwnGrafana | None:
@@ -59,7 +62,9 @@ class Backend:
         assert services == self.started
 
     def endpoint(self, service: ServiceId) -> str:
-        return f"127.0.0.1:{DEFAULT_PORTS[service]}"
+        return (
+            self.url.removeprefix("http://") if service is ServiceId.GRAFANA else f"127.0.0.1:{DEFAULT_PORTS[service]}"
+        )
 
     def identity(self, service: ServiceId) -> Identity:
         return Identity(service, "abc", "2026-02-03T10:15:00Z", alive=True)
@@ -131,8 +136,8 @@ class TestProvisioning:
         self, run: Run, grafana: StandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SUITE_GRAFANA_CREDENTIALS")
-        own = OwnGrafana(grafana.url, SecretStr(f"{USER}:{PASSWORD}"), "http://prometheus:9090")
-        backend = Backend("docker", own)
+        own = OwnGrafana(SecretStr(f"{USER}:{PASSWORD}"), "http://prometheus:9090")
+        backend = Backend("docker", own, url=grafana.url)
         run.backend = cast(Any, backend)
         result = look(run)
         assert result.verdict is Verdict.PASS, result.observed
@@ -144,7 +149,7 @@ class TestProvisioning:
         self, run: Run, grafana: StandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SUITE_GRAFANA_URL", grafana.url)
-        backend = Backend("docker", OwnGrafana("http://127.0.0.1:1", SecretStr("admin:admin"), ""))
+        backend = Backend("docker", OwnGrafana(SecretStr("admin:admin"), ""), url="http://127.0.0.1:1")
         run.backend = cast(Any, backend)
         assert look(run).verdict is Verdict.PASS
         assert backend.started == []

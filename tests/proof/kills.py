@@ -90,9 +90,10 @@ def page(rows: Sequence[Row]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Kill each, print a line a kill; the page is written only when all victims were tried."""
-    victims = asked_for(arguments, (*VICTIMS, RESTARTED), __doc__)
+    everyone = (*VICTIMS, RESTARTED)
+    victims = asked_for(arguments, everyone, __doc__)
     rows = []
-    for victim in victims or (*VICTIMS, RESTARTED):
+    for victim in victims or everyone:
         row = kill_under_load(victim)
         rows.append(row)
         said = f"{row.verdict}, exit {row.exit_code}, named by {', '.join(row.named_by) or 'nobody'}"
